@@ -1,0 +1,2 @@
+/** Milliseconds since the epoch. Passed in, so that policy can be tested without waiting. */
+export type Clock = () => number
