@@ -92,11 +92,11 @@ export interface PartialBlob {
   restartDigest(): void
   /** Appends to the chunk log: after a crash the chunk is claimed, and used if it still has this hash. */
   logChunk(index: number, hash: ChunkHash): Promise<void>
-  /** Syncs, moves it among the blobs and closes it; open reads go on. Call it only when the digest matched. */
+  /** Syncs and moves it among the blobs; it can be read until it is closed. Call it only when the digest matched. */
   commit(): Promise<void>
   /** Removes it from the disk and closes it. */
   discard(): Promise<void>
-  /** Keeps it on disk for a later transfer. */
+  /** Lets go of it; what is not committed is kept on disk for a later transfer. A second call does nothing. */
   close(): Promise<void>
 }
 

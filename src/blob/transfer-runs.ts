@@ -1,0 +1,219 @@
+/**
+ * The runs that fill one partial blob, and the sources they ask. Owns which stretch is being fetched by whom and which
+ * sources are given up. Used by `Transfer` alone; what to fetch next is `chunk-scheduler`'s decision.
+ */
+import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
+import { batches } from '../util/batches.ts'
+import type { Logger } from '../util/logger.ts'
+import { chunkEnd, chunkStart } from './chunk-plan.ts'
+import { type RunView, scheduleRuns } from './chunk-scheduler.ts'
+import type { ChunkStates } from './chunk-states.ts'
+import type { ChunkSource, PartialBlob, SourceBody, TransferMetrics } from './ports.ts'
+
+/** More than this waits in memory between a source and the disk: the source is slowed down. */
+const WRITE_QUEUE_BYTES = 4 * 1024 * 1024
+const MAX_RUNS = 4
+/** Failures in a row without a byte gained after which a source is given up. */
+const MAX_FRUITLESS = 2
+
+interface Stop {
+  readonly signal: AbortSignal
+  abort(reason: unknown): void
+}
+
+interface SourceState {
+  readonly source: ChunkSource
+  fruitless: number
+  /** Set when the source is given up. */
+  error: ShoalError | undefined
+}
+
+interface Run extends RunView {
+  readonly source: SourceState
+  readonly stop: Stop
+  /** The chunk after the last one that the source was asked for. */
+  readonly askedEnd: number
+  next: number
+  end: number
+  /** The next byte to be written. */
+  position: number
+}
+
+export interface RunsEvents {
+  /** All bytes of the chunk are on disk. */
+  arrived(index: number): void
+  /** Some bytes are on disk. */
+  progressed(): void
+  /** Nothing more will come: every source is given up, or the store refuses. */
+  failed(error: ShoalError): void
+  /** Chunks that readers wait for, the longest waiting first. */
+  wanted(): readonly number[]
+}
+
+export interface RunsComponents {
+  readonly partial: PartialBlob
+  readonly chunks: ChunkStates
+  readonly log: Logger
+  readonly metrics: TransferMetrics
+  readonly events: RunsEvents
+}
+
+export class TransferRuns {
+  readonly #components: RunsComponents
+  readonly #sources: SourceState[] = []
+  readonly #runs = new Map<number, Run>()
+  #lastId = 0
+  #stopped = false
+
+  constructor(components: RunsComponents) {
+    this.#components = components
+  }
+
+  /** A source that may be asked from now on. One with the id of a source in use is not taken. */
+  addSource(source: ChunkSource): void {
+    if (this.#sources.some((known) => known.source.id === source.id && known.error === undefined)) return
+    this.#sources.push({ source, fruitless: 0, error: undefined })
+  }
+
+  /** Takes over the body of the whole blob that was opened before its size was known, from a source that was added. */
+  adopt(source: ChunkSource, body: SourceBody, stop: Stop): void {
+    const state = this.#sources.find((known) => known.source === source)
+    if (state === undefined) throw new ShoalError('INTERNAL', 'the source was not added')
+    this.#launch(state, 0, this.#components.chunks.count, stop, body)
+  }
+
+  /** Starts what is to be fetched now. */
+  schedule(): void {
+    if (this.#stopped) return
+    const { chunks, partial, events } = this.#components
+    const steps = scheduleRuns({
+      plan: partial.plan,
+      isMissing: (index) => chunks.of(index) === 'absent' && !this.#isCovered(index),
+      runs: [...this.#runs.values()],
+      wanted: events.wanted(),
+      maxRuns: MAX_RUNS,
+    })
+    for (const step of steps) {
+      if (step.type === 'shorten') this.#shorten(step.run, step.to)
+      else this.#startAnywhere(step.from, step.to)
+    }
+  }
+
+  /** The byte up to which chunk `index` has arrived and may be read, if an origin is sending it now. */
+  readableWithin(index: number): number | undefined {
+    for (const run of this.#runs.values()) {
+      if (run.next === index && run.source.source.kind === 'origin') return run.position
+    }
+    return undefined
+  }
+
+  /** Ends every run that is still fetching; nothing starts any more. */
+  stop(reason: string): void {
+    this.#stopped = true
+    for (const run of this.#runs.values()) {
+      if (run.next < run.end) run.stop.abort(new DOMException(reason, 'AbortError'))
+    }
+  }
+
+  #isCovered(index: number): boolean {
+    for (const run of this.#runs.values()) if (run.next <= index && index < run.end) return true
+    return false
+  }
+
+  #shorten(id: number, to: number): void {
+    const run = this.#runs.get(id)
+    if (run !== undefined) run.end = to
+  }
+
+  #startAnywhere(from: number, to: number): void {
+    const source = this.#sources.find((candidate) => candidate.error === undefined)
+    if (source !== undefined) {
+      this.#launch(source, from, to, new AbortController())
+      return
+    }
+    const error = this.#sources.at(-1)?.error ?? new ShoalError('ORIGIN_UNAVAILABLE', 'nobody to ask for the blob')
+    this.#components.events.failed(error)
+  }
+
+  #launch(source: SourceState, from: number, to: number, stop: Stop, body?: SourceBody): void {
+    const position = chunkStart(this.#components.partial.plan, from)
+    const run: Run = { id: ++this.#lastId, source, stop, next: from, askedEnd: to, end: to, position }
+    this.#runs.set(run.id, run)
+    void this.#carryOut(run, body)
+  }
+
+  async #carryOut(run: Run, opened: SourceBody | undefined): Promise<void> {
+    const begun = run.position
+    try {
+      await this.#fetch(run, opened)
+    } catch (error) {
+      this.#judge(run, toShoalError(error), run.position > begun)
+    }
+    this.#runs.delete(run.id)
+    this.schedule()
+  }
+
+  async #fetch(run: Run, opened: SourceBody | undefined): Promise<void> {
+    const { plan } = this.#components.partial
+    const end = run.askedEnd === plan.count ? undefined : chunkEnd(plan, run.askedEnd - 1)
+    const body = opened ?? (await run.source.source.open({ start: run.position, end }, run.stop))
+    if (body.totalSize !== undefined && body.totalSize !== plan.size) {
+      const detail = { before: plan.size, now: body.totalSize }
+      throw new ShoalError('ORIGIN_MISBEHAVED', 'the blob has another size than before', { detail })
+    }
+    const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
+    for await (const batch of batches(body.bytes, { maxBytes: WRITE_QUEUE_BYTES, stop })) {
+      await this.#write(run, batch)
+      // A body that is to be read to its end is, so that its connection can be used again.
+      if (run.next >= run.end && run.end < run.askedEnd) return
+    }
+    if (plan.size === 0) this.#arrived(run)
+    if (run.next < run.end) throw new ShoalError('ORIGIN_MISBEHAVED', 'the body ended early')
+  }
+
+  async #write(run: Run, batch: readonly Uint8Array[]): Promise<void> {
+    const { partial, metrics, events } = this.#components
+    const { plan } = partial
+    const { buffers, bytes } = trim(batch, chunkEnd(plan, run.end - 1) - run.position)
+    if (bytes === 0) return
+    await partial.write(run.position, buffers)
+    run.position += bytes
+    run.source.fruitless = 0
+    metrics.received(run.source.source.kind, bytes)
+    while (run.next < run.end && run.position >= chunkEnd(plan, run.next)) this.#arrived(run)
+    events.progressed()
+  }
+
+  #arrived(run: Run): void {
+    const index = run.next
+    run.next += 1
+    this.#components.events.arrived(index)
+  }
+
+  #judge(run: Run, error: ShoalError, gained: boolean): void {
+    if (this.#stopped || run.next >= run.end) return
+    if (hasCode(error, 'STORE_FULL', 'STORE_FAILED')) {
+      this.#components.events.failed(error)
+      return
+    }
+    if (!gained) run.source.fruitless += 1
+    if (!isOutage(error) || run.source.fruitless >= MAX_FRUITLESS) run.source.error = error
+    this.#components.log.warn(
+      { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
+      'a source failed in the middle of a blob',
+    )
+  }
+}
+
+/** The first `limit` bytes of `batch`, without copying. */
+function trim(batch: readonly Uint8Array[], limit: number): { buffers: Uint8Array[]; bytes: number } {
+  const buffers: Uint8Array[] = []
+  let bytes = 0
+  for (const piece of batch) {
+    if (bytes === limit) break
+    const wanted = piece.length > limit - bytes ? piece.subarray(0, limit - bytes) : piece
+    buffers.push(wanted)
+    bytes += wanted.length
+  }
+  return { buffers, bytes }
+}

@@ -1,0 +1,376 @@
+/**
+ * One blob on its way in; the only one of its digest in this agent, however many readers it has.
+ *
+ * Owns the partial blob and what readers may see of it:
+ *   - a byte from the origin may be read as soon as it is on disk, for the origin's word is all there is until the whole
+ *     blob is hashed; a byte that somebody claims is good, only when its chunk is verified;
+ *   - no byte of the last chunk may be read before the digest of the whole blob matched.
+ * Created, found and forgotten by `BlobService`.
+ */
+import { ShoalError, toShoalError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import { linkSignals } from '../util/signals.ts'
+import { chunkAt, chunkStart } from './chunk-plan.ts'
+import { ChunkStates } from './chunk-states.ts'
+import type { Abortable, BlobReader, BlobStore, ChunkSource, PartialBlob, TransferMetrics } from './ports.ts'
+import { TransferRuns } from './transfer-runs.ts'
+import { Verifier } from './verifier.ts'
+
+/** Without readers a transfer goes on when at least this share has arrived, or at most so much is missing. */
+const WORTH_FINISHING_SHARE = 0.25
+const WORTH_FINISHING_BYTES = 64 * 1024 * 1024
+/** How long a transfer without readers waits for the next one before it is judged. */
+const LINGER_MS = 5_000
+
+export interface TransferComponents {
+  readonly store: BlobStore
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: TransferMetrics
+}
+
+export interface TransferInit {
+  readonly digest: Digest
+  /** Called once, when the transfer is over and the disk is left alone. */
+  readonly onEnd: (outcome: Outcome) => void
+}
+
+export type Outcome = 'complete' | 'failed' | 'abandoned'
+
+/** Everything that exists once the size is known. */
+interface Filling {
+  readonly partial: PartialBlob
+  readonly chunks: ChunkStates
+  readonly runs: TransferRuns
+  readonly verifier: Verifier
+}
+
+type State =
+  | { readonly name: 'opening' }
+  | { readonly name: 'filling' }
+  | { readonly name: 'matched' }
+  | { readonly name: 'over'; readonly error: ShoalError }
+
+interface Waiter {
+  readonly position: number
+  readonly wake: () => void
+}
+
+export class Transfer {
+  readonly digest: Digest
+  readonly #components: TransferComponents
+  readonly #onEnd: (outcome: Outcome) => void
+  readonly #startedAt: number
+  readonly #stop = new AbortController()
+  readonly #ended = Promise.withResolvers<Outcome>()
+  readonly #waiters = new Set<Waiter>()
+  #state: State = { name: 'opening' }
+  #filling: Filling | undefined
+  #opening: Promise<void> | undefined
+  #readers = 0
+  #anythingRead = false
+  #restarted = false
+  #linger: NodeJS.Timeout | undefined
+
+  constructor(components: TransferComponents, init: TransferInit) {
+    this.#components = components
+    this.digest = init.digest
+    this.#onEnd = init.onEnd
+    this.#startedAt = components.clock()
+  }
+
+  /** Bytes of the blob, once known. */
+  get size(): number | undefined {
+    return this.#filling?.partial.plan.size
+  }
+
+  /** Chunks that are verified, and all. */
+  get progress(): { readonly verified: number; readonly count: number } {
+    return { verified: this.#filling?.chunks.verifiedCount ?? 0, count: this.#filling?.chunks.count ?? 0 }
+  }
+
+  get readerCount(): number {
+    return this.#readers
+  }
+
+  /** Resolves when the transfer is over and the disk is left alone. */
+  get ended(): Promise<Outcome> {
+    return this.#ended.promise
+  }
+
+  /**
+   * Takes up the `kept` bytes that an earlier transfer left, else asks the source for the blob and so proves that it
+   * gives it. Resolves when there can be readers.
+   * @param kept size of the partial blob in the store, undefined when there is none
+   * @throws ShoalError of the source or the store; the transfer is then over
+   */
+  begin(source: ChunkSource, kept: number | undefined): Promise<void> {
+    this.#opening ??= this.#begin(source, kept)
+    return this.#opening
+  }
+
+  /** Resolves when there can be readers. @throws ShoalError as `begin` did */
+  async ready(): Promise<void> {
+    await this.#opening
+  }
+
+  /** Another source for what is still missing. */
+  addSource(source: ChunkSource): void {
+    this.#filling?.runs.addSource(source)
+  }
+
+  /** A reader of the bytes as they arrive. @throws ShoalError when the transfer failed */
+  openReader(): BlobReader {
+    if (this.#state.name === 'over') throw this.#state.error
+    const filling = this.#filled()
+    this.#readers += 1
+    clearTimeout(this.#linger)
+    let isOpen = true
+    return {
+      digest: this.digest,
+      size: filling.partial.plan.size,
+      read: (target, position, options) => this.#read(filling, target, position, options),
+      close: async () => {
+        if (isOpen) this.#readerLeft()
+        isOpen = false
+      },
+    }
+  }
+
+  /** Ends the transfer; what has arrived is kept for a later one. */
+  async stop(): Promise<void> {
+    if (this.#state.name !== 'matched') this.#end(new ShoalError('STOPPING', 'the agent stops'), 'abandoned')
+    await this.ended
+  }
+
+  async #begin(source: ChunkSource, kept: number | undefined): Promise<void> {
+    try {
+      if (kept === undefined) await this.#beginAnew(source)
+      else await this.#resume(source, kept)
+    } catch (error) {
+      const failure = toShoalError(error)
+      this.#end(failure, 'failed')
+      throw failure
+    }
+  }
+
+  async #resume(source: ChunkSource, size: number): Promise<void> {
+    const filling = this.#fill(await this.#components.store.openPartial(this.digest, size))
+    const { partial, chunks, verifier, runs } = filling
+    for (const [index, hash] of partial.claimed) {
+      chunks.set(index, 'claimed')
+      verifier.add(index, hash)
+    }
+    this.#components.log.info({ digest: this.digest, size, chunks: partial.claimed.size }, 'resuming a partial blob')
+    runs.addSource(source)
+    runs.schedule()
+  }
+
+  async #beginAnew(source: ChunkSource): Promise<void> {
+    const stop = linkSignals([this.#stop.signal])
+    const body = await source.open({ start: 0, end: undefined }, stop)
+    try {
+      if (body.totalSize === undefined) {
+        throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')
+      }
+      const { runs } = this.#fill(await this.#components.store.openPartial(this.digest, body.totalSize))
+      runs.addSource(source)
+      runs.adopt(source, body, stop)
+    } catch (error) {
+      stop.abort(error)
+      throw error
+    }
+  }
+
+  #fill(partial: PartialBlob): Filling {
+    if (this.#state.name !== 'opening') {
+      void partial.close()
+      throw this.#state.name === 'over' ? this.#state.error : new ShoalError('INTERNAL', 'the transfer is open already')
+    }
+    const chunks = new ChunkStates(partial.plan.count)
+    const verifier = new Verifier(partial, {
+      verified: (index) => this.#verified(index),
+      rejected: (index) => this.#rejected(index),
+    })
+    const { log, metrics } = this.#components
+    const events = {
+      arrived: (index: number): void => {
+        chunks.set(index, 'received')
+        verifier.add(index)
+      },
+      progressed: () => this.#progressed(),
+      failed: (error: ShoalError) => this.#end(error, 'failed'),
+      wanted: () => [...this.#waiters].map((waiter) => chunkAt(partial.plan, waiter.position)),
+    }
+    const runs = new TransferRuns({ partial, chunks, log, metrics, events })
+    const filling: Filling = { partial, chunks, runs, verifier }
+    this.#filling = filling
+    this.#state = { name: 'filling' }
+    this.#lingerFor(LINGER_MS)
+    void this.#verify(filling)
+    return filling
+  }
+
+  #filled(): Filling {
+    if (this.#filling === undefined) throw new ShoalError('INTERNAL', 'the transfer is not ready')
+    return this.#filling
+  }
+
+  // ----------------------------------------------------------------------------------------------- verification
+
+  async #verify(filling: Filling): Promise<void> {
+    try {
+      for (;;) {
+        const found = await filling.verifier.run(this.#stop.signal)
+        if (this.#state.name !== 'filling') return
+        if (found === this.digest) break
+        this.#mismatched(filling, found)
+      }
+      this.#state = { name: 'matched' }
+      filling.runs.stop('the blob is complete')
+      this.#wakeAll()
+      await this.#commit(filling.partial)
+    } catch (error) {
+      this.#end(toShoalError(error), 'failed')
+    }
+  }
+
+  /** Once, and if nobody has seen a byte yet, the blob is fetched anew. @throws ShoalError DIGEST_MISMATCH otherwise */
+  #mismatched(filling: Filling, found: Digest): void {
+    this.#components.log.warn({ digest: this.digest, found }, 'the blob does not have its digest')
+    if (this.#anythingRead || this.#restarted) {
+      throw new ShoalError('DIGEST_MISMATCH', 'the bytes do not have the digest', { detail: { found } })
+    }
+    this.#restarted = true
+    filling.chunks.clear()
+    filling.verifier.restart()
+    filling.runs.schedule()
+  }
+
+  #verified(index: number): void {
+    this.#filled().chunks.set(index, 'verified')
+    this.#progressed()
+  }
+
+  #rejected(index: number): void {
+    this.#components.log.warn({ digest: this.digest, chunk: index }, 'a chunk does not have the hash claimed for it')
+    const { chunks, runs } = this.#filled()
+    chunks.set(index, 'absent')
+    runs.schedule()
+  }
+
+  async #commit(partial: PartialBlob): Promise<void> {
+    try {
+      await partial.commit()
+      this.#finish('complete')
+    } catch (error) {
+      this.#components.log.error({ digest: this.digest, err: error }, 'a complete blob could not be stored')
+      this.#finish('failed')
+    }
+    if (this.#readers === 0) await partial.close()
+  }
+
+  // ---------------------------------------------------------------------------------------------------- readers
+
+  async #read(filling: Filling, target: Uint8Array, position: number, options: Abortable): Promise<number> {
+    const { partial } = filling
+    for (;;) {
+      if (this.#state.name === 'over') throw this.#state.error
+      if (this.#state.name === 'matched' && position >= partial.plan.size) return 0
+      const until = this.#readableUntil(filling, position)
+      if (until > position) {
+        this.#anythingRead = true
+        return partial.read(until - position < target.length ? target.subarray(0, until - position) : target, position)
+      }
+      await this.#progressAt(position, options.signal)
+    }
+  }
+
+  /** The first byte from `position` on that may not be read yet. */
+  #readableUntil({ partial: { plan }, chunks, runs }: Filling, position: number): number {
+    if (this.#state.name === 'matched') return plan.size
+    const last = plan.count - 1
+    let index = chunkAt(plan, position)
+    while (index < last && chunks.isReadable(index)) index += 1
+    const within = index < last ? runs.readableWithin(index) : undefined
+    return within ?? chunkStart(plan, index)
+  }
+
+  async #progressAt(position: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const progress = Promise.withResolvers<void>()
+    const waiter: Waiter = { position, wake: progress.resolve }
+    const onAbort = (): void => progress.reject(signal.reason)
+    this.#waiters.add(waiter)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      this.#filled().runs.schedule()
+      await progress.promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      this.#waiters.delete(waiter)
+    }
+  }
+
+  #progressed(): void {
+    const filling = this.#filled()
+    for (const waiter of this.#waiters) {
+      if (this.#readableUntil(filling, waiter.position) > waiter.position) waiter.wake()
+    }
+  }
+
+  #wakeAll(): void {
+    for (const waiter of this.#waiters) waiter.wake()
+  }
+
+  #readerLeft(): void {
+    this.#readers -= 1
+    if (this.#readers > 0 || this.#state.name === 'over') return
+    if (this.#state.name === 'filling') this.#lingerFor(LINGER_MS)
+    else void this.ended.then(() => this.#filling?.partial.close())
+  }
+
+  #lingerFor(ms: number): void {
+    clearTimeout(this.#linger)
+    this.#linger = setTimeout(() => this.#judge(), ms).unref()
+  }
+
+  #judge(): void {
+    const { chunks, partial } = this.#filled()
+    const share = chunks.verifiedCount / chunks.count
+    const missing = (chunks.count - chunks.verifiedCount) * partial.plan.chunkBytes
+    if (share >= WORTH_FINISHING_SHARE || missing <= WORTH_FINISHING_BYTES) return
+    this.#components.log.info({ digest: this.digest, share }, 'nobody wants the blob any more')
+    this.#end(new ShoalError('ABORTED', 'nobody wants the blob any more'), 'abandoned')
+  }
+
+  // -------------------------------------------------------------------------------------------------------- end
+
+  #end(error: ShoalError, outcome: Outcome): void {
+    if (this.#state.name === 'over' || this.#state.name === 'matched') return
+    this.#state = { name: 'over', error }
+    this.#stop.abort(error)
+    this.#filling?.runs.stop(error.message)
+    this.#wakeAll()
+    void this.#leave(outcome, error.code === 'DIGEST_MISMATCH')
+  }
+
+  async #leave(outcome: Outcome, isWorthless: boolean): Promise<void> {
+    try {
+      if (isWorthless) await this.#filling?.partial.discard()
+      else await this.#filling?.partial.close()
+    } catch (error) {
+      this.#components.log.warn({ digest: this.digest, err: error }, 'a partial blob could not be put away')
+    }
+    this.#finish(outcome)
+  }
+
+  #finish(outcome: Outcome): void {
+    clearTimeout(this.#linger)
+    this.#components.metrics.transferEnded(outcome, (this.#components.clock() - this.#startedAt) / 1000)
+    this.#onEnd(outcome)
+    this.#ended.resolve(outcome)
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The configuration: its schema with all defaults, and where values come from (file < environment < flags, DESIGN.md
+ * §13). Human values ("50GiB", "5m") become bytes and milliseconds here and nowhere else.
+ */
+import { readFileSync } from 'node:fs'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { ShoalError } from './errors.ts'
+import { parseRegistry } from './oci/reference.ts'
+import { parseByteSize } from './util/byte-size.ts'
+import { closest } from './util/closest.ts'
+import { parseDuration } from './util/duration.ts'
+import { type HostPort, parseHostPort } from './util/host-port.ts'
+
+const bytes = z.union([z.string(), z.number()]).transform((value, context): number => {
+  const parsed = parseByteSize(String(value))
+  if (parsed !== undefined) return parsed
+  context.addIssue({ code: 'custom', message: 'expected a size such as 512MiB or 50GiB' })
+  return z.NEVER
+})
+
+const milliseconds = z.string().transform((value, context): number => {
+  const parsed = parseDuration(value)
+  if (parsed !== undefined) return parsed
+  context.addIssue({ code: 'custom', message: 'expected a duration such as 30s, 5m or 7d' })
+  return z.NEVER
+})
+
+const bytesPerSecond = z.union([z.literal('unlimited'), bytes]).transform((value, context): number | undefined => {
+  if (value === 'unlimited') return undefined
+  if (value > 0) return value
+  context.addIssue({ code: 'custom', message: 'expected unlimited, or bytes per second such as 50MiB' })
+  return z.NEVER
+})
+
+const address = z.string().transform((value, context): HostPort => {
+  const parsed = parseHostPort(value)
+  if (parsed !== undefined) return parsed
+  context.addIssue({ code: 'custom', message: 'expected host:port' })
+  return z.NEVER
+})
+
+const registry = z.string().transform((value, context): string => {
+  try {
+    return parseRegistry(value)
+  } catch {
+    context.addIssue({ code: 'custom', message: 'expected a registry, host or host:port' })
+    return z.NEVER
+  }
+})
+
+const registrySettings = z.strictObject({
+  plainHttp: z.boolean().default(false),
+  /** A PEM file with further authorities to trust. */
+  ca: z.string().optional(),
+  /** Base URLs that are asked before the registry itself. */
+  mirrors: z.array(z.url({ protocol: /^https?$/ })).default([]),
+})
+
+const schema = z.strictObject({
+  facade: z
+    .strictObject({
+      listen: address.prefault('127.0.0.1:5050'),
+      /** A request that has no first byte by then is answered with an error, so that the client goes elsewhere. */
+      firstByte: milliseconds.prefault('60s'),
+      /** A client that takes no byte for so long is cut off. */
+      idleClient: milliseconds.prefault('5m'),
+      /** How long running bodies may go on when the agent stops. */
+      drain: milliseconds.prefault('30s'),
+    })
+    .prefault({}),
+  admin: z.strictObject({ listen: address.prefault('127.0.0.1:5053') }).prefault({}),
+  store: z
+    .strictObject({
+      dir: z.string().min(1).default('/var/lib/shoal'),
+      quota: bytes.prefault('50GiB'),
+      sources: z.array(z.string().min(1)).default([]),
+    })
+    .prefault({}),
+  origin: z
+    .strictObject({
+      default: registry.prefault('docker.io'),
+      allow: z.array(z.string().min(1)).default(['*']),
+      rate: bytesPerSecond.prefault('unlimited'),
+      /** Connections to one registry host. */
+      connections: z.number().int().min(1).max(256).default(16),
+      connect: milliseconds.prefault('5s'),
+      firstByte: milliseconds.prefault('30s'),
+      stall: milliseconds.prefault('30s'),
+      /** How long an answer "may pull" holds without asking again. */
+      rememberAccess: milliseconds.prefault('5m'),
+      /** How long the last digest of a tag, and the last "may pull", stand in when the registry cannot be asked. */
+      serveStale: milliseconds.prefault('7d'),
+      /** docker's config.json with credentials; the default is where docker looks. */
+      dockerConfig: z.string().optional(),
+      registries: z.record(registry, registrySettings).default({}),
+    })
+    .prefault({}),
+  swarm: z.strictObject({ enabled: z.literal(false).default(false) }).prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+      format: z.enum(['json', 'text']).default('json'),
+    })
+    .prefault({}),
+})
+
+export type Config = z.output<typeof schema>
+
+export interface ConfigSources {
+  /** Path of a YAML file; undefined: /etc/shoal/shoal.yaml if it exists. */
+  readonly file: string | undefined
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** `key=value`, as given with --set. */
+  readonly flags: readonly string[]
+}
+
+const DEFAULT_FILE = '/etc/shoal/shoal.yaml'
+const PREFIX = 'SHOAL_'
+
+/** @throws ShoalError CONFIG_INVALID, which names the key and where it came from */
+export function loadConfig(sources: ConfigSources): Config {
+  const tree: Tree = {}
+  merge(tree, readFile(sources.file))
+  for (const [name, value] of Object.entries(sources.environment)) {
+    // One underscore is what container platforms inject for a service of this name; ours have two.
+    if (value === undefined || !name.startsWith(PREFIX) || !name.includes('__')) continue
+    const path = name.slice(PREFIX.length).split('__').map(camel)
+    assign(tree, path, value, `environment ${name}`)
+  }
+  for (const flag of sources.flags) {
+    const { path, value } = parseFlag(flag)
+    assign(tree, path, value, `--set ${flag}`)
+  }
+  return parseConfig(tree)
+}
+
+/** @throws ShoalError CONFIG_INVALID */
+export function parseConfig(tree: unknown): Config {
+  const result = schema.safeParse(tree)
+  if (result.success) return result.data
+  throw invalid(result.error.issues.map(describeIssue).join('; '))
+}
+
+type Tree = { [key: string]: unknown }
+
+function readFile(file: string | undefined): Tree {
+  let text: string
+  try {
+    text = readFileSync(file ?? DEFAULT_FILE, 'utf8')
+  } catch (error) {
+    if (file === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw invalid(`cannot read the file ${file ?? DEFAULT_FILE}`, error)
+  }
+  try {
+    const parsed: unknown = parseYaml(text)
+    if (parsed === null || parsed === undefined) return {}
+    if (isTree(parsed)) return parsed
+  } catch (error) {
+    throw invalid(`${file ?? DEFAULT_FILE} is not YAML: ${(error as Error).message}`, error)
+  }
+  throw invalid(`${file ?? DEFAULT_FILE} does not hold keys and values`)
+}
+
+function parseFlag(flag: string): { path: string[]; value: string } {
+  const [, key, value] = /^((?:"[^"]*"|[^="])+)=(.*)$/s.exec(flag) ?? []
+  if (key === undefined || value === undefined) throw invalid(`--set ${flag}: expected key=value`)
+  // A part in quotes may hold dots: origin.registries."registry.example:5000".plainHttp
+  const path = [...key.matchAll(/"([^"]*)"|([^."]+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
+  return { path, value }
+}
+
+function assign(tree: Tree, path: readonly string[], text: string, from: string): void {
+  const last = path.at(-1)
+  if (last === undefined) throw invalid(`${from}: no key`)
+  let node = tree
+  for (const part of path.slice(0, -1)) {
+    const next = Object.hasOwn(node, part) ? node[part] : {}
+    if (!isTree(next)) throw invalid(`${from}: ${part} is not a section`)
+    node[part] = next
+    node = next
+  }
+  try {
+    node[last] = parseYaml(text) ?? ''
+  } catch {
+    node[last] = text
+  }
+}
+
+function merge(target: Tree, source: Tree): void {
+  for (const [key, value] of Object.entries(source)) target[key] = value ?? {}
+}
+
+function camel(part: string): string {
+  return part.toLowerCase().replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const path = issue.path.map(String)
+  if (issue.code !== 'unrecognized_keys') return `${path.join('.') || 'the configuration'}: ${issue.message}`
+  return issue.keys
+    .map((key) => {
+      const nearest = closest(key, knownKeys(path))
+      const hint = nearest === undefined ? '' : ` (did you mean ${[...path, nearest].join('.')}?)`
+      return `unknown key ${[...path, key].join('.')}${hint}`
+    })
+    .join('; ')
+}
+
+/** The keys of the section at `path`, read off a parsed default configuration. */
+function knownKeys(path: readonly string[]): string[] {
+  if (path[0] === 'origin' && path[1] === 'registries') return Object.keys(registrySettings.shape)
+  let shape: unknown = schema
+  for (const part of ['', ...path]) {
+    if (part !== '') shape = (shape as { shape: Record<string, unknown> }).shape[part]
+    while (shape instanceof z.ZodPrefault || shape instanceof z.ZodDefault) shape = shape.def.innerType
+  }
+  return shape instanceof z.ZodObject ? Object.keys(shape.shape) : []
+}
+
+function invalid(message: string, cause?: unknown): ShoalError {
+  return new ShoalError('CONFIG_INVALID', `configuration: ${message}`, { cause })
+}

@@ -1,0 +1,94 @@
+import { type Digest, isDigest } from './digest.ts'
+import { OCI_INDEX, OCI_MANIFEST } from './media-type.ts'
+
+export interface Platform {
+  readonly os: string
+  readonly architecture: string
+}
+
+export interface ChildManifest {
+  readonly digest: Digest
+  readonly platform: Platform | undefined
+}
+
+/** What a manifest or index refers to, whatever its type. */
+export interface ManifestContents {
+  /** As the document states it, else told from its shape. */
+  readonly mediaType: string | undefined
+  readonly artifactType: string | undefined
+  /** Manifests that an index or manifest list holds. */
+  readonly manifests: readonly ChildManifest[]
+  /** Config and layers; the blobs of an artifact. */
+  readonly blobs: readonly Digest[]
+}
+
+const NOTHING: ManifestContents = { mediaType: undefined, artifactType: undefined, manifests: [], blobs: [] }
+
+/**
+ * Reads any manifest leniently: fields that are missing or of another form are passed over, for the bytes are handed on
+ * whatever they hold. https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md;
+ * `fsLayers` are those of Docker's schema 1.
+ */
+export function readManifest(bytes: Uint8Array): ManifestContents {
+  const document = parseObject(bytes)
+  if (document === undefined) return NOTHING
+  const manifests = objects(document['manifests']).flatMap(readChild)
+  const listed = [document['config'], ...array(document['layers']), ...array(document['blobs'])]
+  const blobs = listed.flatMap((entry) => digestsIn(entry, 'digest'))
+  const schema1 = array(document['fsLayers']).flatMap((entry) => digestsIn(entry, 'blobSum'))
+  return {
+    mediaType: text(document['mediaType']) ?? shapeOf(document),
+    artifactType: text(document['artifactType']),
+    manifests,
+    blobs: [...new Set([...blobs, ...schema1])],
+  }
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    return object(JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+function shapeOf(document: Record<string, unknown>): string | undefined {
+  if (Array.isArray(document['manifests'])) return OCI_INDEX
+  if (Array.isArray(document['layers'])) return OCI_MANIFEST
+  return undefined
+}
+
+function readChild(entry: Record<string, unknown>): ChildManifest[] {
+  const platform = object(entry['platform'])
+  const os = text(platform?.['os'])
+  const architecture = text(platform?.['architecture'])
+  return digestsIn(entry, 'digest').map((digest) => ({
+    digest,
+    platform: os !== undefined && architecture !== undefined ? { os, architecture } : undefined,
+  }))
+}
+
+function digestsIn(entry: unknown, field: string): Digest[] {
+  const value = text(object(entry)?.[field])
+  return value !== undefined && isDigest(value) ? [value] : []
+}
+
+function object(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+function array(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function objects(value: unknown): Record<string, unknown>[] {
+  return array(value)
+    .map(object)
+    .filter((entry) => entry !== undefined)
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}

@@ -1,0 +1,57 @@
+/**
+ * Reads `source` while the consumer is busy with what came before, and gives it everything that has arrived since, at
+ * most about `maxBytes` at a time. Turns many small network reads into few large writes without delaying the first.
+ * When the consumer stops early, `stop` is called first, so that a pending read of the source ends.
+ */
+export async function* batches(
+  source: AsyncIterable<Uint8Array>,
+  options: { readonly maxBytes: number; readonly stop: () => void },
+): AsyncGenerator<Uint8Array[], void, void> {
+  let queue: Uint8Array[] = []
+  let queuedBytes = 0
+  let end: { readonly error?: unknown } | undefined
+  let stopped = false
+  let arrival = Promise.withResolvers<void>()
+  let room = Promise.withResolvers<void>()
+
+  const pump = async (): Promise<void> => {
+    try {
+      for await (const piece of source) {
+        queue.push(piece)
+        queuedBytes += piece.length
+        arrival.resolve()
+        while (queuedBytes >= options.maxBytes && !stopped) await room.promise
+        if (stopped) break
+      }
+      end = {}
+    } catch (error) {
+      end = { error }
+    }
+    arrival.resolve()
+  }
+
+  const pumping = pump()
+  try {
+    for (;;) {
+      if (queue.length > 0) {
+        const batch = queue
+        queue = []
+        queuedBytes = 0
+        room.resolve()
+        room = Promise.withResolvers()
+        yield batch
+      } else if (end !== undefined) {
+        if ('error' in end) throw end.error
+        return
+      } else {
+        await arrival.promise
+        arrival = Promise.withResolvers()
+      }
+    }
+  } finally {
+    stopped = true
+    if (end === undefined) options.stop()
+    room.resolve()
+    await pumping
+  }
+}
