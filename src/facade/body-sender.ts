@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http'
+import type { Abortable, BlobReader } from '../blob/ports.ts'
+import { raceAbort } from '../util/race-abort.ts'
+import { BodyCursor } from './body-cursor.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { BodyPlan } from './multipart-ranges.ts'
+
+/** Reads of the body that may be under way or waiting to be written, per response. */
+const BUFFERS = 2
+
+/**
+ * Sends the bytes of blobs. While one buffer is being written the next one is read; a buffer is used again only when
+ * the socket has taken all of it.
+ */
+export class BodySender {
+  readonly #pool: BufferPool
+
+  constructor(components: { pool: BufferPool }) {
+    this.#pool = components.pool
+  }
+
+  /**
+   * @param options.signal aborts when the client has left
+   * @param onFirstBytes called when the first bytes are there, before they are written: the place for the head. When
+   *   this rejects and it was not called, nothing has been sent and an error can still be answered.
+   * @throws ShoalError of the reader, or the socket's error; the response is then cut, never ended
+   */
+  async send(
+    response: ServerResponse,
+    reader: BlobReader,
+    plan: BodyPlan,
+    onFirstBytes: () => void,
+    options: Abortable,
+  ): Promise<void> {
+    const cursor = new BodyCursor({ reader }, { sections: plan.sections })
+    const buffers = Array.from({ length: BUFFERS }, () => this.#pool.take(plan.length))
+    let headSent = false
+    let reusable = false
+    try {
+      let [current, next] = buffers as [Buffer, Buffer]
+      let filled = await raceAbort(cursor.fill(current, options), options.signal)
+      headSent = true
+      onFirstBytes()
+      while (filled > 0) {
+        const [written, read] = await Promise.allSettled([
+          write(response, current.subarray(0, filled), options),
+          raceAbort(cursor.fill(next, options), options.signal),
+        ])
+        if (written.status === 'rejected') throw written.reason
+        if (read.status === 'rejected') throw read.reason
+        filled = read.value
+        ;[current, next] = [next, current]
+      }
+      reusable = true
+      response.end()
+    } catch (error) {
+      if (headSent) response.destroy()
+      throw error
+    } finally {
+      for (const buffer of buffers) this.#pool.giveBack(buffer, reusable)
+    }
+  }
+}
+
+/** Resolves when the socket has taken `bytes`; rejects when the client leaves first. */
+function write(response: ServerResponse, bytes: Buffer, { signal }: Abortable): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onAbort = (): void => reject(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  response.write(bytes, (error) => {
+    signal.removeEventListener('abort', onAbort)
+    if (error) reject(error)
+    else resolve()
+  })
+  return promise
+}

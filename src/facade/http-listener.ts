@@ -1,0 +1,121 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { formatHostPort, type HostPort } from '../util/host-port.ts'
+import type { Logger } from '../util/logger.ts'
+
+// podman asks for up to 1024 ranges of a layer at once, in a header of more than 16 KiB
+const MAX_HEADER_BYTES = 128 * 1024
+const HEADERS_TIMEOUT_MS = 60_000
+// Go's clients keep idle connections for up to 90 s, and take one that was closed just now for a failed pull
+const KEEP_ALIVE_MS = 120_000
+const PORT_ATTEMPTS = 10
+const STOP_POLL_MS = 50
+
+const LOOPBACK_4 = '127.0.0.1'
+const LOOPBACK_6 = '::1'
+
+export interface HttpListenerInit extends HostPort {
+  /** A connection on which nothing moved for so long in the middle of an answer is cut; 0: never. */
+  readonly idleMs: number
+}
+
+/**
+ * The sockets of an HTTP server. `localhost` and 127.0.0.1 stand for both loopback addresses, since clients look up
+ * `localhost` as ::1 first. What is no HTTP gets node's own plain-text 400: Docker tries TLS first, and takes to HTTP
+ * only when it sees such an answer.
+ */
+export class HttpListener {
+  readonly #handler: RequestListener
+  readonly #logger: Logger
+  readonly #init: HttpListenerInit
+  #servers: Server[] = []
+
+  constructor(components: { handler: RequestListener; logger: Logger }, init: HttpListenerInit) {
+    this.#handler = components.handler
+    this.#logger = components.logger
+    this.#init = init
+  }
+
+  /** What was bound: the first one is the address to tell users. Empty before `start` and after `stop`. */
+  get addresses(): readonly HostPort[] {
+    return this.#servers.flatMap((server) => {
+      const bound = server.address() as AddressInfo | null
+      return bound === null ? [] : [{ host: bound.address, port: bound.port }]
+    })
+  }
+
+  /** @throws the socket's error, EADDRINUSE and the like */
+  async start(): Promise<void> {
+    const { host, port } = this.#init
+    if (host !== 'localhost' && host !== LOOPBACK_4) {
+      this.#servers = [await this.#listen(host, port)]
+      return
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      const first = await this.#listen(LOOPBACK_4, port)
+      const bound = (first.address() as AddressInfo).port
+      try {
+        this.#servers = [first, await this.#listen(LOOPBACK_6, bound)]
+        return
+      } catch (error) {
+        const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        if (taken && port === 0 && attempt < PORT_ATTEMPTS) {
+          await close(first)
+          continue
+        }
+        const address = formatHostPort({ host: LOOPBACK_6, port: bound })
+        if (taken) this.#logger.warn({ address }, 'another program listens on the IPv6 loopback address')
+        else this.#logger.debug({ address, error }, 'no IPv6 loopback address to listen on')
+        this.#servers = [first]
+        return
+      }
+    }
+  }
+
+  /**
+   * Accepts nothing more and ends idle connections; answers under way may be completed, until `deadlineMs` have passed
+   * and every connection is cut.
+   */
+  async stop(options: { deadlineMs: number }): Promise<void> {
+    const servers = this.#servers.splice(0)
+    const closed = Promise.all(servers.map(close))
+    // a connection counts as idle only once its answer is out, of which the server does not tell
+    const idle = setInterval(() => servers.forEach((server) => void server.closeIdleConnections()), STOP_POLL_MS)
+    const deadline = setTimeout(
+      () => servers.forEach((server) => void server.closeAllConnections()),
+      options.deadlineMs,
+    )
+    try {
+      await closed
+    } finally {
+      clearInterval(idle)
+      clearTimeout(deadline)
+    }
+  }
+
+  async #listen(host: string, port: number): Promise<Server> {
+    const server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        requestTimeout: 0,
+      },
+      this.#handler,
+    )
+    server.timeout = this.#init.idleMs
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    server.once('error', reject)
+    server.listen({ host, port, ipv6Only: host === LOOPBACK_6 }, resolve)
+    await promise
+    server.off('error', reject)
+    server.on('error', (error) => this.#logger.error({ error }, 'listening socket failed'))
+    return server
+  }
+}
+
+function close(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  server.close(() => resolve())
+  return promise
+}
