@@ -96,7 +96,9 @@ const schema = z.strictObject({
       registries: z.record(registry, registrySettings).default({}),
     })
     .prefault({}),
-  swarm: z.strictObject({ enabled: z.literal(false).default(false) }).prefault({}),
+  swarm: z
+    .strictObject({ enabled: z.literal(false, { error: 'this version has no swarm: only false' }).default(false) })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
@@ -201,6 +203,8 @@ function isTree(value: unknown): value is Tree {
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const path = issue.path.map(String)
+  const [cause] = issue.code === 'invalid_key' ? issue.issues : []
+  if (cause !== undefined) return `${path.join('.')}: ${cause.message}`
   if (issue.code !== 'unrecognized_keys') return `${path.join('.') || 'the configuration'}: ${issue.message}`
   return issue.keys
     .map((key) => {

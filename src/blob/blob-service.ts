@@ -6,6 +6,7 @@ import { hasCode } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { raceAbort } from '../util/race-abort.ts'
 import type { Access } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
 import type { Abortable, BlobReader, BlobStore, Origin, Scope, TransferMetrics } from './ports.ts'
@@ -171,16 +172,3 @@ function marked(reader: BlobReader, origin: BlobOrigin): OpenBlob {
 
 const always = (): boolean => true
 const never = (): boolean => false
-
-/** Leaves `work` running when the signal aborts. */
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const leaving = Promise.withResolvers<never>()
-  const onAbort = (): void => leaving.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, leaving.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}

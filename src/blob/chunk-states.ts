@@ -13,7 +13,7 @@ export class ChunkStates {
   #verified = 0
 
   constructor(count: number) {
-    this.#states = new Array<ChunkState>(count).fill('absent')
+    this.#states = Array.from({ length: count }, () => 'absent')
   }
 
   get count(): number {

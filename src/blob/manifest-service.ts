@@ -79,7 +79,13 @@ export class ManifestService implements Manifests {
 
   referrers(scope: Scope, digest: Digest, query: URLSearchParams, options: Abortable): Promise<ListAnswer> {
     const { origin } = this.#components
-    return answerReferrers({ origin, getManifest: (tag) => this.get(scope, { tag }, options) }, scope, digest, query, options)
+    return answerReferrers(
+      { origin, getManifest: (tag) => this.get(scope, { tag }, options) },
+      scope,
+      digest,
+      query,
+      options,
+    )
   }
 
   // ------------------------------------------------------------------------------------------------------- tags
@@ -89,7 +95,9 @@ export class ManifestService implements Manifests {
     const { registry, name } = scope.repository
     const key = `${registry}/${name}:${tag} ${origin.identity(scope).key}`
     try {
-      const found = await this.#resolving.run(key, signal, (shared) => origin.resolveTag(scope, tag, { signal: shared }))
+      const found = await this.#resolving.run(key, signal, (shared) =>
+        origin.resolveTag(scope, tag, { signal: shared }),
+      )
       access.admitted(scope, [found.digest])
       repositories.recordTag(scope.repository, tag, { ...found, at: clock() })
       return { ...found, stale: undefined }
@@ -99,7 +107,14 @@ export class ManifestService implements Manifests {
       const remembered = isOutage(error) ? this.#remembered(scope, tag) : undefined
       if (remembered === undefined) throw error
       this.#components.log.warn(
-        { registry, repository: name, tag, digest: remembered.digest, ageSeconds: remembered.stale?.ageSeconds, err: error },
+        {
+          registry,
+          repository: name,
+          tag,
+          digest: remembered.digest,
+          ageSeconds: remembered.stale?.ageSeconds,
+          err: error,
+        },
         'the origin cannot be asked for a tag, its last digest answers',
       )
       return remembered

@@ -44,7 +44,9 @@ export function parseTagOrDigest(text: string): TagOrDigest {
 export function parseRegistry(text: string): string {
   const port = Number(/:(\d+)$/.exec(text)?.[1] ?? 1)
   if (text.length > MAX_NAME_LENGTH || !HOST.test(text) || port < 1 || port > 65_535) {
-    throw new ShoalError('NAME_INVALID', 'not a registry host', { detail: { registry: text.slice(0, MAX_NAME_LENGTH) } })
+    throw new ShoalError('NAME_INVALID', 'not a registry host', {
+      detail: { registry: text.slice(0, MAX_NAME_LENGTH) },
+    })
   }
   const host = text.toLowerCase()
   return DOCKER_HUB_NAMES.has(host) ? DOCKER_HUB : host

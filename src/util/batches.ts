@@ -10,7 +10,7 @@ export async function* batches(
   let queue: Uint8Array[] = []
   let queuedBytes = 0
   let end: { readonly error?: unknown } | undefined
-  let stopped = false
+  const stopping = new AbortController()
   let arrival = Promise.withResolvers<void>()
   let room = Promise.withResolvers<void>()
 
@@ -20,8 +20,8 @@ export async function* batches(
         queue.push(piece)
         queuedBytes += piece.length
         arrival.resolve()
-        while (queuedBytes >= options.maxBytes && !stopped) await room.promise
-        if (stopped) break
+        while (queuedBytes >= options.maxBytes && !stopping.signal.aborted) await room.promise
+        if (stopping.signal.aborted) break
       }
       end = {}
     } catch (error) {
@@ -49,7 +49,7 @@ export async function* batches(
       }
     }
   } finally {
-    stopped = true
+    stopping.abort()
     if (end === undefined) options.stop()
     room.resolve()
     await pumping
