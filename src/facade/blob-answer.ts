@@ -2,7 +2,7 @@ import type { ByteRange, Scope } from '../blob/ports.ts'
 import type { BlobOrigin, Blobs, OpenBlob } from '../blob/services.ts'
 import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { BodySender } from './body-sender.ts'
+import type { BodyProgress, BodySender } from './body-sender.ts'
 import { contentRange, parseRange } from './byte-range.ts'
 import { entityTag, isNotModified, rangeCounts } from './conditional.ts'
 import type { Exchange } from './exchange.ts'
@@ -62,13 +62,15 @@ async function sendBlob(exchange: Exchange, { sender, metrics }: Components, blo
   const plan = planBody(ranges, whole)
   const headers = [...contentHeaders(digest, plan.contentType, plan.length), 'Cache-Status', CACHE_STATUS[blob.origin]]
   if (ranges?.length === 1) headers.push('Content-Range', contentRange(ranges[0] ?? whole, size))
-  const onFirstBytes = (): void => {
-    exchange.firstByteIsThere()
-    metrics.firstByte('blob', (performance.now() - exchange.startedAt) / 1_000)
-    exchange.writeHead(ranges === undefined ? 200 : 206, headers)
+  const progress: BodyProgress = {
+    onFirstBytes: () => {
+      exchange.firstByteIsThere()
+      metrics.firstByte('blob', (performance.now() - exchange.startedAt) / 1_000)
+      exchange.writeHead(ranges === undefined ? 200 : 206, headers)
+    },
+    onSent: (bytes) => metrics.served(blob.origin, bytes),
   }
-  await sender.send(exchange.response, blob, plan, onFirstBytes, { signal: exchange.signal })
-  metrics.served(blob.origin, plan.length)
+  await sender.send(exchange.response, blob, plan, progress, { signal: exchange.signal })
 }
 
 function planBody(ranges: readonly [ByteRange, ...ByteRange[]] | undefined, whole: ByteRange): BodyPlan {

@@ -8,6 +8,12 @@ import type { BodyPlan } from './multipart-ranges.ts'
 /** Reads of the body that may be under way or waiting to be written, per response. */
 const BUFFERS = 2
 
+export interface BodyProgress {
+  /** The first bytes are there, but not written yet: the place for the head. */
+  onFirstBytes(): void
+  onSent(bytes: number): void
+}
+
 /**
  * Sends the bytes of blobs. While one buffer is being written the next one is read; a buffer is used again only when
  * the socket has taken all of it.
@@ -21,15 +27,14 @@ export class BodySender {
 
   /**
    * @param options.signal aborts when the client has left
-   * @param onFirstBytes called when the first bytes are there, before they are written: the place for the head. When
-   *   this rejects and it was not called, nothing has been sent and an error can still be answered.
+   * When this rejects and `progress.onFirstBytes` was not called, nothing was sent and an error can still be answered.
    * @throws ShoalError of the reader, or the socket's error; the response is then cut, never ended
    */
   async send(
     response: ServerResponse,
     reader: BlobReader,
     plan: BodyPlan,
-    onFirstBytes: () => void,
+    progress: BodyProgress,
     options: Abortable,
   ): Promise<void> {
     const cursor = new BodyCursor({ reader }, { sections: plan.sections })
@@ -40,7 +45,7 @@ export class BodySender {
       let [current, next] = buffers as [Buffer, Buffer]
       let filled = await raceAbort(cursor.fill(current, options), options.signal)
       headSent = true
-      onFirstBytes()
+      progress.onFirstBytes()
       while (filled > 0) {
         const [written, read] = await Promise.allSettled([
           write(response, current.subarray(0, filled), options),
@@ -48,6 +53,7 @@ export class BodySender {
         ])
         if (written.status === 'rejected') throw written.reason
         if (read.status === 'rejected') throw read.reason
+        progress.onSent(filled)
         filled = read.value
         ;[current, next] = [next, current]
       }

@@ -26,13 +26,13 @@ export interface HttpListenerInit extends HostPort {
  */
 export class HttpListener {
   readonly #handler: RequestListener
-  readonly #logger: Logger
+  readonly #log: Logger
   readonly #init: HttpListenerInit
   #servers: Server[] = []
 
-  constructor(components: { handler: RequestListener; logger: Logger }, init: HttpListenerInit) {
+  constructor(components: { handler: RequestListener; log: Logger }, init: HttpListenerInit) {
     this.#handler = components.handler
-    this.#logger = components.logger
+    this.#log = components.log
     this.#init = init
   }
 
@@ -64,8 +64,8 @@ export class HttpListener {
           continue
         }
         const address = formatHostPort({ host: LOOPBACK_6, port: bound })
-        if (taken) this.#logger.warn({ address }, 'another program listens on the IPv6 loopback address')
-        else this.#logger.debug({ address, error }, 'no IPv6 loopback address to listen on')
+        if (taken) this.#log.warn({ address }, 'another program listens on the IPv6 loopback address')
+        else this.#log.debug({ address, err: error }, 'no IPv6 loopback address to listen on')
         this.#servers = [first]
         return
       }
@@ -109,7 +109,7 @@ export class HttpListener {
     server.listen({ host, port, ipv6Only: host === LOOPBACK_6 }, resolve)
     await promise
     server.off('error', reject)
-    server.on('error', (error) => this.#logger.error({ error }, 'listening socket failed'))
+    server.on('error', (error) => this.#log.error({ err: error }, 'listening socket failed'))
     return server
   }
 }

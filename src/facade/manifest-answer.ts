@@ -1,6 +1,6 @@
+import type { Scope } from '../blob/ports.ts'
 import type { ManifestHead, Manifests } from '../blob/services.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import type { Scope } from '../blob/ports.ts'
 import { entityTag, isNotModified } from './conditional.ts'
 import type { Exchange } from './exchange.ts'
 import type { FacadeMetrics } from './facade-metrics.ts'

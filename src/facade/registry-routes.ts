@@ -29,7 +29,7 @@ export interface RegistryRoutesComponents {
   readonly services: PullServices
   readonly sender: BodySender
   readonly metrics: FacadeMetrics
-  readonly logger: Logger
+  readonly log: Logger
   /** Whether pulls can be served. While it is false, `/v2/` makes clients go elsewhere. */
   readonly isReady: () => boolean
 }
@@ -121,19 +121,19 @@ export class RegistryRoutes {
     const { response, request, startedAt } = exchange
     this.#components.metrics.answered(resource.kind, response.statusCode)
     const ms = Math.round(performance.now() - startedAt)
-    this.#components.logger.debug(
+    this.#components.log.debug(
       { method: request.method, url: request.url, status: response.statusCode, ms },
       'answered',
     )
   }
 
   #fail(exchange: Exchange, resource: RegistryResource, thrown: unknown): void {
-    const { logger, metrics } = this.#components
+    const { log, metrics } = this.#components
     const { request, response } = exchange
     const error = toShoalError(thrown)
-    const fields = { method: request.method, url: request.url, error }
-    if (error.code === 'INTERNAL') logger.error(fields, 'request failed')
-    else logger.debug(fields, 'request failed')
+    const fields = { method: request.method, url: request.url, err: error }
+    if (error.code === 'INTERNAL') log.error(fields, 'request failed')
+    else log.debug(fields, 'request failed')
     if (error.code === 'ABORTED' || response.headersSent) {
       response.destroy()
       metrics.answered(resource.kind, error.code === 'ABORTED' ? 'left' : 'cut')

@@ -12,7 +12,7 @@ export class FacadeServer {
   readonly #listener: HttpListener
 
   /** @param components.handle answers every request, for whatever path and method */
-  constructor(components: { handle: RawHandler; logger: Logger }, init: HttpListenerInit) {
+  constructor(components: { handle: RawHandler; log: Logger }, init: HttpListenerInit) {
     this.#app = fastify({
       logger: false,
       routerOptions: { querystringParser: () => ({}) },
@@ -28,7 +28,7 @@ export class FacadeServer {
     this.#app.all('/v2/*', take)
     this.#app.setNotFoundHandler(take)
     this.#listener = new HttpListener(
-      { handler: (request, response) => this.#app.routing(request, response), logger: components.logger },
+      { handler: (request, response) => this.#app.routing(request, response), log: components.log },
       init,
     )
   }

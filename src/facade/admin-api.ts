@@ -1,0 +1,85 @@
+/** What the admin listener says and takes: the JSON of the commands, and what the agent gives for it. */
+import type { Abortable } from '../blob/ports.ts'
+import type { Digest } from '../oci/digest.ts'
+
+export interface AgentStatus {
+  readonly version: string
+  readonly instanceId: string
+  readonly ready: boolean
+  readonly uptimeSeconds: number
+  /** `host:port` of what was bound. */
+  readonly listening: { readonly facade: readonly string[]; readonly admin: readonly string[] }
+  readonly store: {
+    readonly dir: string
+    readonly blobs: number
+    readonly bytes: number
+    readonly quotaBytes: number
+    /** False while blobs are passed through, because the disk is full or can not be written. */
+    readonly writable: boolean
+  }
+  readonly transfers: readonly TransferStatus[]
+}
+
+export interface TransferStatus {
+  readonly digest: string
+  /** Bytes; undefined while it is not known. */
+  readonly size?: number | undefined
+  readonly verifiedChunks: number
+  readonly chunks: number
+  readonly readers: number
+}
+
+export interface BlobStatus {
+  readonly digest: string
+  readonly size: number
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number
+  readonly usedAt: number
+  readonly pinned: boolean
+}
+
+/** One line of the answer to `verify`. The last one is `done`: without it, the check did not come to its end. */
+export type VerifyEvent =
+  | {
+      readonly type: 'blob'
+      readonly digest: string
+      readonly size: number
+      readonly outcome: 'ok' | 'corrupt' | 'unreadable'
+    }
+  | { readonly type: 'failed'; readonly message: string }
+  | {
+      readonly type: 'done'
+      readonly checked: number
+      readonly bad: number
+      readonly bytes: number
+      readonly seconds: number
+    }
+
+export interface GcResult {
+  readonly removedBlobs: number
+  readonly removedBytes: number
+  readonly blobs: number
+  readonly bytes: number
+}
+
+export interface RemoveResult {
+  readonly digest: string
+  readonly bytes: number
+}
+
+/** What the admin routes are served from. */
+export interface AdminBackend {
+  isReady(): boolean
+  status(): AgentStatus
+  blobs(): readonly BlobStatus[]
+  /** Reads every blob again; bad ones are removed. Ends early when the signal aborts. */
+  verify(options: Abortable): AsyncIterable<VerifyEvent>
+  gc(options: Abortable): Promise<GcResult>
+  /** @throws ShoalError BLOB_UNKNOWN */
+  remove(digest: Digest): Promise<RemoveResult>
+}
+
+export interface MetricsSource {
+  readonly contentType: string
+  text(): Promise<string>
+}

@@ -1,0 +1,80 @@
+import { once } from 'node:events'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { toShoalError } from '../errors.ts'
+import { parseDigest } from '../oci/digest.ts'
+import type { Logger } from '../util/logger.ts'
+import type { AdminBackend, MetricsSource, VerifyEvent } from './admin-api.ts'
+import { refusal } from './cross-site-guard.ts'
+
+export interface AdminRoutesComponents {
+  readonly backend: AdminBackend
+  readonly metrics: MetricsSource
+  readonly log: Logger
+}
+
+/** Health, metrics, and the JSON API of the commands. */
+export function addAdminRoutes(app: FastifyInstance, { backend, metrics, log }: AdminRoutesComponents): void {
+  app.get('/healthz', () => ({ status: 'ok' }))
+  app.get('/readyz', (_request, reply) => {
+    const ready = backend.isReady()
+    return reply.code(ready ? 200 : 503).send({ ready })
+  })
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.url.startsWith('/api/')) return
+    const reason = refusal(request.raw)
+    if (reason !== undefined) await sendError(reply, 403, 'DENIED', reason)
+  })
+  app.get('/api/status', () => backend.status())
+  app.get('/api/blobs', () => ({ blobs: backend.blobs() }))
+  app.post('/api/verify', async (_request, reply) => {
+    reply.hijack()
+    await streamVerify(reply, backend, log)
+  })
+  app.post('/api/gc', (_request, reply) => withClientSignal(reply, (signal) => backend.gc({ signal })))
+  app.delete<{ Params: { digest: string } }>('/api/blobs/:digest', (request) =>
+    backend.remove(parseDigest(request.params.digest)),
+  )
+
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'NOT_FOUND', 'no such path'))
+  app.setErrorHandler((thrown, _request, reply) => {
+    const error = toShoalError(thrown)
+    if (error.code === 'INTERNAL') log.error({ err: thrown }, 'admin request failed')
+    return sendError(reply, error.meaning.status, error.code, error.message)
+  })
+}
+
+async function streamVerify(reply: FastifyReply, backend: AdminBackend, log: Logger): Promise<void> {
+  const response = reply.raw
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+  await withClientSignal(reply, async (signal) => {
+    const write = async (event: VerifyEvent): Promise<void> => {
+      if (!response.write(`${JSON.stringify(event)}\n`)) await once(response, 'drain', { signal })
+    }
+    try {
+      for await (const event of backend.verify({ signal })) await write(event)
+    } catch (thrown) {
+      if (signal.aborted) return
+      log.error({ err: thrown }, 'the store could not be verified')
+      await write({ type: 'failed', message: toShoalError(thrown).message })
+    }
+  })
+  response.end()
+}
+
+/** Runs `work` with a signal that aborts when the client leaves. */
+async function withClientSignal<T>(reply: FastifyReply, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const left = new AbortController()
+  const onClose = (): void => left.abort(new DOMException('the client has left', 'AbortError'))
+  reply.raw.once('close', onClose)
+  try {
+    return await work(left.signal)
+  } finally {
+    reply.raw.off('close', onClose)
+  }
+}
+
+async function sendError(reply: FastifyReply, status: number, code: string, message: string): Promise<void> {
+  await reply.code(status).send({ errors: [{ code, message }] })
+}

@@ -1,0 +1,38 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import type { HostPort } from '../util/host-port.ts'
+import { type AdminRoutesComponents, addAdminRoutes } from './admin-routes.ts'
+import { HttpListener } from './http-listener.ts'
+
+/** The admin routes on their sockets. */
+export class AdminServer {
+  readonly #app: FastifyInstance
+  readonly #listener: HttpListener
+
+  constructor(components: AdminRoutesComponents, init: HostPort) {
+    this.#app = fastify({ logger: false, routerOptions: { maxParamLength: 256 } })
+    this.#app.removeAllContentTypeParsers()
+    this.#app.addContentTypeParser('*', (_request, _body, done) => done(null))
+    addAdminRoutes(this.#app, components)
+    this.#listener = new HttpListener(
+      { handler: (request, response) => this.#app.routing(request, response), log: components.log },
+      // a check of the whole store may have nothing to say for minutes
+      { ...init, idleMs: 0 },
+    )
+  }
+
+  /** What was bound; the first is the one to tell users. */
+  get addresses(): readonly HostPort[] {
+    return this.#listener.addresses
+  }
+
+  /** @throws the socket's error, EADDRINUSE and the like */
+  async start(): Promise<void> {
+    await this.#app.ready()
+    await this.#listener.start()
+  }
+
+  async stop(options: { deadlineMs: number }): Promise<void> {
+    await this.#listener.stop(options)
+    await this.#app.close()
+  }
+}
