@@ -1,0 +1,109 @@
+import { createInterface } from 'node:readline'
+import { Agent, type Dispatcher, request } from 'undici'
+import type { AgentStatus, BlobStatus, GcResult, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
+import { CliError } from './cli-error.ts'
+
+const ANSWER_MS = 30_000
+// it may have to remove thousands of blobs
+const GC_MS = 600_000
+
+/** Asks an agent over its admin listener. All methods throw CliError. */
+export class AdminClient implements AsyncDisposable {
+  readonly #base: string
+  readonly #agent = new Agent({ connectTimeout: ANSWER_MS })
+
+  /** @param init.base URL of the admin listener */
+  constructor(init: { base: string }) {
+    this.#base = init.base.replace(/\/+$/, '')
+  }
+
+  status(): Promise<AgentStatus> {
+    return this.#json('GET', '/api/status')
+  }
+
+  async blobs(): Promise<readonly BlobStatus[]> {
+    return (await this.#json<{ blobs: readonly BlobStatus[] }>('GET', '/api/blobs')).blobs
+  }
+
+  gc(): Promise<GcResult> {
+    return this.#json('POST', '/api/gc', GC_MS)
+  }
+
+  remove(digest: string): Promise<RemoveResult> {
+    return this.#json('DELETE', `/api/blobs/${encodeURIComponent(digest)}`)
+  }
+
+  async *verify(): AsyncGenerator<VerifyEvent, void, undefined> {
+    const { body } = await this.#ask('POST', '/api/verify', { headersMs: ANSWER_MS, bodyMs: 0 })
+    try {
+      for await (const line of createInterface({ input: body })) yield parse<VerifyEvent>(line, this.#base)
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      throw new CliError(`the agent at ${this.#base} went away`, { cause: error })
+    } finally {
+      body.destroy()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #json<T>(method: Dispatcher.HttpMethod, path: string, ms = ANSWER_MS): Promise<T> {
+    const { body } = await this.#ask(method, path, { headersMs: ms, bodyMs: ms })
+    return parse<T>(await this.#text(body), this.#base)
+  }
+
+  async #ask(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    timeouts: { headersMs: number; bodyMs: number },
+  ): Promise<Dispatcher.ResponseData> {
+    let answer: Dispatcher.ResponseData
+    try {
+      answer = await request(this.#base + path, {
+        method,
+        dispatcher: this.#agent,
+        headersTimeout: timeouts.headersMs,
+        bodyTimeout: timeouts.bodyMs,
+      })
+    } catch (error) {
+      throw new CliError(`no agent answers at ${this.#base}: ${reasonOf(error)}`, { cause: error })
+    }
+    if (answer.statusCode === 200) return answer
+    const text = await this.#text(answer.body)
+    throw new CliError(messageOf(text) ?? `what answers at ${this.#base} is no agent (status ${answer.statusCode})`)
+  }
+
+  async #text(body: Dispatcher.ResponseData['body']): Promise<string> {
+    try {
+      return await body.text()
+    } catch (error) {
+      throw new CliError(`the agent at ${this.#base} went away`, { cause: error })
+    }
+  }
+}
+
+function parse<T>(text: string, base: string): T {
+  try {
+    return JSON.parse(text) as T
+  } catch (cause) {
+    throw new CliError(`what answers at ${base} is no agent`, { cause })
+  }
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const { errors } = JSON.parse(text) as { errors?: { message?: unknown }[] }
+    const message = errors?.[0]?.message
+    return typeof message === 'string' ? message : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string }
+  if (code === 'ECONNREFUSED') return 'connection refused. Is it running? Start one with `shoal agent`.'
+  return message || code || String(error)
+}

@@ -1,0 +1,12 @@
+import { formatBytes } from '../../util/byte-size.ts'
+import { json } from '../output.ts'
+import type { CommandContext } from './command-context.ts'
+
+export async function gc({ client, json: asJson, print }: CommandContext): Promise<void> {
+  const result = await client.gc()
+  if (asJson) return print(json(result))
+  const { removedBlobs, removedBytes, blobs, bytes } = result
+  print(
+    `Removed ${removedBlobs} blobs (${formatBytes(removedBytes)}); ${blobs} blobs (${formatBytes(bytes)}) remain.\n`,
+  )
+}

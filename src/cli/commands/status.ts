@@ -1,0 +1,30 @@
+import type { AgentStatus } from '../../facade/admin-api.ts'
+import { formatBytes } from '../../util/byte-size.ts'
+import { formatDuration } from '../../util/duration.ts'
+import { facts, json, table } from '../output.ts'
+import type { CommandContext } from './command-context.ts'
+
+export async function status({ client, json: asJson, print }: CommandContext): Promise<void> {
+  const now = await client.status()
+  print(asJson ? json(now) : describe(now))
+}
+
+function describe({ version, ready, uptimeSeconds, listening, store, transfers }: AgentStatus): string {
+  const share = store.quotaBytes > 0 ? ` (${Math.round((store.bytes / store.quotaBytes) * 100)} %)` : ''
+  const summary = facts([
+    ['Agent', `shoal ${version}, ${ready ? 'ready' : 'not ready'}, up ${formatDuration(uptimeSeconds * 1_000)}`],
+    ['Mirror', listening.facade.join(', ') || 'not listening'],
+    ['Admin', listening.admin.join(', ')],
+    ['Store', `${store.dir}${store.writable ? '' : ' (can not be written: blobs are passed through)'}`],
+    ['Blobs', `${store.blobs}, ${formatBytes(store.bytes)} of ${formatBytes(store.quotaBytes)}${share}`],
+    ['Transfers', transfers.length === 0 ? 'none' : `${transfers.length} running`],
+  ])
+  if (transfers.length === 0) return summary
+  const rows = transfers.map(({ digest, size, verifiedChunks, chunks, readers }) => [
+    digest,
+    size === undefined ? '?' : formatBytes(size),
+    `${verifiedChunks}/${chunks}`,
+    String(readers),
+  ])
+  return `${summary}\n${table(['DIGEST', 'SIZE', 'CHUNKS', 'READERS'], rows, [1, 2, 3])}`
+}
