@@ -1,0 +1,328 @@
+/**
+ * Blobs on the local disk.
+ *
+ *     <dir>/blobs/sha256/<2 hex>/<hex>     complete and verified
+ *     <dir>/partial/<hex>, <hex>.chunks    on their way in
+ *
+ * A file enters `blobs/` only by a rename after it was synced. What names are made and removed for one digest runs in
+ * order, under a lock of its own; the index is what the rest of the agent sees, and changes at once. Holds sha256 digests
+ * only: others are never here, and are refused with UNSUPPORTED when they are to be stored.
+ */
+import { type FileHandle, mkdir, rm, statfs } from 'node:fs/promises'
+import { type ChunkPlan, planChunks } from '../blob/chunk-plan.ts'
+import type { Abortable, BlobReader, PartialBlob, StoredBlob } from '../blob/ports.ts'
+import { ShoalError } from '../errors.ts'
+import { type Digest, digestAlgorithm } from '../oci/digest.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import { BlobDirectory } from './blob-directory.ts'
+import { FileBlobReader } from './blob-reader.ts'
+import { storing } from './file-errors.ts'
+import { FileSync } from './file-sync.ts'
+import { type Collectable, type Collected, GarbageCollector } from './garbage-collector.ts'
+import type { HashPool } from './hash-pool.ts'
+import { KeyedLock } from './keyed-lock.ts'
+import type { DamageReason, ManagedBlobStore, StoreUsage, VerifyEvent } from './managed-blob-store.ts'
+import { DiskPartialBlob } from './partial-blob.ts'
+import { PartialDirectory } from './partial-directory.ts'
+import { StoreIndex } from './store-index.ts'
+import { StorePaths } from './store-paths.ts'
+import { verifyStore } from './store-verifier.ts'
+import { UseCounts } from './use-counts.ts'
+import type { Evictable } from './victims.ts'
+
+export interface DiskBlobStoreComponents {
+  readonly log: Logger
+  readonly clock: Clock
+  readonly hashes: HashPool
+}
+
+export interface DiskBlobStoreInit {
+  readonly dir: string
+  readonly quotaBytes: number
+}
+
+export class DiskBlobStore implements ManagedBlobStore {
+  readonly #log: Logger
+  readonly #hashes: HashPool
+  readonly #quotaBytes: number
+  readonly #paths: StorePaths
+  readonly #index: StoreIndex
+  readonly #blobs: BlobDirectory
+  readonly #partials: PartialDirectory
+  readonly #collector: GarbageCollector
+  readonly #sync = new FileSync()
+  readonly #locks = new KeyedLock<Digest>()
+  readonly #uses = new UseCounts()
+  /** Digests whose partial blob takes writes. */
+  readonly #filling = new Set<Digest>()
+  #isRunning = false
+
+  constructor(components: DiskBlobStoreComponents, init: DiskBlobStoreInit) {
+    const { log, clock } = components
+    this.#log = log
+    this.#hashes = components.hashes
+    this.#quotaBytes = init.quotaBytes
+    this.#paths = new StorePaths(init.dir)
+    this.#index = new StoreIndex({ log, clock }, { paths: this.#paths })
+    this.#partials = new PartialDirectory({ clock }, { paths: this.#paths })
+    this.#blobs = new BlobDirectory({ sync: this.#sync }, { paths: this.#paths })
+    this.#collector = new GarbageCollector({ log, clock, store: this.#collectable() }, { quotaBytes: init.quotaBytes })
+  }
+
+  get usage(): StoreUsage {
+    return {
+      quotaBytes: this.#quotaBytes,
+      blobs: this.#index.count,
+      blobBytes: this.#index.bytes,
+      partials: this.#partials.entries.size,
+      partialBytes: this.#partials.bytes,
+    }
+  }
+
+  async start(): Promise<void> {
+    await storing('the data directory cannot be used', async () => {
+      // Content of private repositories is nobody else's on this host.
+      await mkdir(this.#paths.blobs, { recursive: true, mode: 0o700 })
+      await mkdir(this.#paths.partials, { recursive: true, mode: 0o700 })
+      await this.#partials.scan()
+      await this.#index.open()
+    })
+    this.#isRunning = true
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false
+    await this.#locks.idle()
+    this.#index.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  stat(digest: Digest): StoredBlob | undefined {
+    return this.#index.get(digest)
+  }
+
+  list(): StoredBlob[] {
+    return this.#index.list()
+  }
+
+  pin(digest: Digest, pinned: boolean): boolean {
+    return this.#index.pin(digest, pinned)
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const blob = this.#index.get(digest)
+    if (blob === undefined) throw unknown(digest)
+    const release = this.#uses.acquire(digest)
+    try {
+      const handle = await this.#openFile(blob)
+      this.#index.touch(digest)
+      return new FileBlobReader({ digest, size: blob.size, handle, onClose: release })
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async put(digest: Digest, bytes: Uint8Array): Promise<void> {
+    this.#check(digest)
+    if (this.#index.get(digest) !== undefined) return this.#index.touch(digest)
+    const release = this.#uses.acquire(digest)
+    try {
+      using _room = await this.#collector.makeRoom(bytes.length)
+      await storing('could not store a blob', () => this.#locks.run(digest, () => this.#write(digest, bytes)))
+    } finally {
+      release()
+    }
+  }
+
+  async partialSize(digest: Digest): Promise<number | undefined> {
+    const entry = this.#partials.entries.get(digest)
+    return entry?.hasChunks ? entry.size : undefined
+  }
+
+  async openPartial(digest: Digest, size: number): Promise<PartialBlob> {
+    this.#check(digest)
+    const plan = planChunks(size)
+    if (this.#filling.has(digest)) {
+      throw new ShoalError('INTERNAL', 'the partial blob is open already', { detail: { digest } })
+    }
+    this.#filling.add(digest)
+    const release = this.#uses.acquire(digest)
+    try {
+      using _room = await this.#collector.makeRoom(Math.max(0, size - (this.#partials.entries.get(digest)?.size ?? 0)))
+      const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, release)
+      return await storing('could not open a partial blob', () => this.#locks.run(digest, take))
+    } catch (error) {
+      this.#filling.delete(digest)
+      release()
+      throw error
+    }
+  }
+
+  async remove(digest: Digest): Promise<number | undefined> {
+    const blob = this.#index.get(digest)
+    const partial = this.#filling.has(digest) ? undefined : this.#partials.entries.get(digest)
+    if (blob === undefined && partial === undefined) return undefined
+    await storing('could not remove a blob', async () => {
+      if (partial !== undefined) await this.#removePartial(digest)
+      if (blob !== undefined) await this.#removeBlob(blob)
+    })
+    return (blob?.size ?? 0) + (partial?.size ?? 0)
+  }
+
+  verify(options: Abortable): AsyncIterable<VerifyEvent> {
+    const store = {
+      list: () => this.list(),
+      holds: (blob: StoredBlob) => this.#index.get(blob.digest) === blob,
+      drop: (blob: StoredBlob, reason: DamageReason) => this.#drop(blob, reason),
+      withFile: async <T>(blob: StoredBlob, work: (handle: FileHandle) => Promise<T>): Promise<T> => {
+        await using handle = await this.#openFile(blob)
+        return await work(handle)
+      },
+    }
+    return verifyStore({ store, hashes: this.#hashes }, options)
+  }
+
+  collect(options?: { readonly keepBytes?: number | undefined }): Promise<Collected> {
+    return this.#collector.collect(options)
+  }
+
+  // ------------------------------------------------------------------------------------------------------- blobs
+
+  /** @throws ShoalError BLOB_UNKNOWN when the file is missing or of the wrong length: the blob is dropped then */
+  async #openFile(blob: StoredBlob): Promise<FileHandle> {
+    const opening = (): Promise<FileHandle | undefined> => this.#blobs.open(blob.digest, blob.size)
+    const handle = await storing('could not open a blob', opening)
+    if (handle !== undefined) return handle
+    await this.#drop(blob, 'missing or of the wrong length')
+    throw unknown(blob.digest)
+  }
+
+  async #drop(blob: StoredBlob, reason: DamageReason): Promise<void> {
+    // It may have been evicted, and stored anew, since it was looked at.
+    if (this.#index.get(blob.digest) !== blob) return
+    this.#log.warn({ digest: blob.digest, reason }, 'a damaged blob was dropped from the store')
+    await storing('could not drop a blob', () => this.#removeBlob(blob))
+  }
+
+  /** Gone from the index at once. */
+  async #removeBlob(blob: StoredBlob): Promise<void> {
+    const { digest } = blob
+    this.#index.remove(digest)
+    await this.#locks.run(digest, async () => {
+      if (this.#index.get(digest) !== undefined) return
+      try {
+        await this.#blobs.remove(digest)
+      } catch (error) {
+        this.#index.restore(blob)
+        throw error
+      }
+    })
+  }
+
+  async #write(digest: Digest, bytes: Uint8Array): Promise<void> {
+    if (this.#index.get(digest) !== undefined) return
+    await this.#blobs.write(digest, bytes)
+    this.#index.add(digest, bytes.length)
+    await this.#blobs.syncName(digest)
+  }
+
+  // ---------------------------------------------------------------------------------------------------- partial blobs
+
+  async #take(digest: Digest, plan: ChunkPlan, release: () => void): Promise<DiskPartialBlob> {
+    const files = await this.#partials.take(digest, plan.size)
+    let isFilling = true
+    const filled = (): boolean => {
+      if (!isFilling) return false
+      isFilling = false
+      return this.#filling.delete(digest)
+    }
+    const home = {
+      commit: async () => {
+        await this.#locks.run(digest, () => this.#commit(digest, plan.size))
+        filled()
+      },
+      discard: async () => {
+        await this.#locks.run(digest, () => this.#partials.remove(digest))
+        filled()
+      },
+      closed: () => {
+        if (filled()) this.#partials.kept(digest)
+        release()
+      },
+    }
+    return new DiskPartialBlob({ hashes: this.#hashes, sync: this.#sync, home }, { digest, plan, ...files })
+  }
+
+  async #commit(digest: Digest, size: number): Promise<void> {
+    await this.#blobs.moveIn(digest, this.#paths.partial(digest))
+    this.#partials.forget(digest)
+    this.#index.add(digest, size)
+    try {
+      await this.#blobs.syncName(digest)
+      await this.#sync.directory(this.#paths.partials)
+      await rm(this.#paths.chunkLog(digest), { force: true })
+    } catch (error) {
+      this.#log.warn({ digest, err: error }, 'a blob is stored but may be lost in a power cut')
+    }
+  }
+
+  async #removePartial(digest: Digest): Promise<void> {
+    this.#partials.forget(digest)
+    await this.#locks.run(digest, async () => {
+      if (!this.#filling.has(digest)) await this.#partials.remove(digest)
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ room
+
+  #collectable(): Collectable {
+    const bytes = (): number => this.#index.bytes + this.#partials.bytes
+    return {
+      get bytes() {
+        return bytes()
+      },
+      rows: () => this.#rows(),
+      evict: (row) => storing('could not evict a blob', () => this.#evict(row)),
+      freeBytes: () => this.#freeBytes(),
+    }
+  }
+
+  *#rows(): Generator<Evictable> {
+    for (const { digest, size, usedAt, pinned } of this.#index.list()) {
+      yield { kind: 'blob', digest, size, usedAt, isPinned: pinned, isInUse: this.#uses.has(digest) }
+    }
+    for (const { digest, size, usedAt } of this.#partials.entries.values()) {
+      yield { kind: 'partial', digest, size, usedAt, isPinned: false, isInUse: this.#uses.has(digest) }
+    }
+  }
+
+  async #evict({ kind, digest }: Evictable): Promise<void> {
+    if (kind === 'partial') return await this.#removePartial(digest)
+    const blob = this.#index.get(digest)
+    if (blob !== undefined) await this.#removeBlob(blob)
+  }
+
+  async #freeBytes(): Promise<number | undefined> {
+    try {
+      const { bavail, bsize } = await statfs(this.#paths.dir)
+      return bavail * bsize
+    } catch {
+      return undefined
+    }
+  }
+
+  #check(digest: Digest): void {
+    if (!this.#isRunning) throw new ShoalError('STOPPING', 'the store is not running')
+    if (digestAlgorithm(digest) === 'sha256') return
+    throw new ShoalError('UNSUPPORTED', 'the store holds sha256 blobs only', { detail: { digest } })
+  }
+}
+
+function unknown(digest: Digest): ShoalError {
+  return new ShoalError('BLOB_UNKNOWN', 'the blob is not in the store', { detail: { digest } })
+}

@@ -1,0 +1,98 @@
+import { availableParallelism } from 'node:os'
+import { ShoalError } from '../errors.ts'
+import type { Logger } from '../util/logger.ts'
+import { HashThread } from './hash-thread.ts'
+import { RunningDigest } from './running-digest.ts'
+
+/** Four threads hash 7 GB/s: more than any host's network brings. */
+export const MAX_HASH_THREADS = Math.min(4, availableParallelism())
+
+// Short enough that a chunk somebody waits for is not held up behind the check of a large file.
+const FILE_STEP_BYTES = 16 * 1024 * 1024
+
+/**
+ * SHA-256 of files, off the event loop. Threads start when they are needed and do not keep the process alive while they
+ * are idle. The file descriptor of a job must stay open until its promise settles: a closed number could already
+ * belong to another file.
+ */
+export class HashPool implements AsyncDisposable {
+  readonly #log: Logger
+  readonly #maxThreads: number
+  readonly #threads = new Set<HashThread>()
+  #nextStream = 0
+  #stopped = false
+
+  constructor(components: { log: Logger }, init: { maxThreads: number }) {
+    this.#log = components.log
+    this.#maxThreads = init.maxThreads
+  }
+
+  /**
+   * SHA-256 of the bytes [start, end) of the file, lower-case hex.
+   * @throws ShoalError STORE_FAILED, STOPPING
+   */
+  async hashRange(fd: number, start: number, end: number): Promise<string> {
+    return await this.#pick((thread) => thread.load).run({ op: 'range', fd, start, end })
+  }
+
+  /** Drop it when it is no longer needed. */
+  runningDigest(): RunningDigest {
+    const threads = {
+      home: () => this.#pick((thread) => thread.streams),
+      idle: (home: HashThread) => this.#idle(home),
+    }
+    return new RunningDigest({ threads }, { stream: this.#nextStream++ })
+  }
+
+  /** SHA-256 of the first `size` bytes, lower-case hex. @throws ShoalError STORE_FAILED, STOPPING, the signal's reason */
+  async hashFile(fd: number, size: number, { signal }: { signal: AbortSignal }): Promise<string> {
+    const running = this.runningDigest()
+    try {
+      let start = 0
+      do {
+        signal.throwIfAborted()
+        const end = Math.min(size, start + FILE_STEP_BYTES)
+        await running.append(fd, start, end)
+        start = end
+      } while (start < size)
+      return await running.finish()
+    } finally {
+      running.drop()
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const threads = [...this.#threads]
+    this.#threads.clear()
+    await Promise.all(threads.map((thread) => thread.end()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  #pick(weight: (thread: HashThread) => number): HashThread {
+    if (this.#stopped) throw new ShoalError('STOPPING', 'the agent stops')
+    let best: HashThread | undefined
+    for (const thread of this.#threads) {
+      if (best === undefined || weight(thread) < weight(best)) best = thread
+    }
+    if (best === undefined || (weight(best) > 0 && this.#threads.size < this.#maxThreads)) best = this.#spawn()
+    return best
+  }
+
+  #idle(home: HashThread): HashThread | undefined {
+    for (const thread of this.#threads) if (thread !== home && thread.load === 0) return thread
+    return this.#threads.size < this.#maxThreads && !this.#stopped ? this.#spawn() : undefined
+  }
+
+  #spawn(): HashThread {
+    const thread = new HashThread((cause) => {
+      this.#threads.delete(thread)
+      this.#log.error({ err: cause }, 'a hash thread died')
+    })
+    this.#threads.add(thread)
+    return thread
+  }
+}
