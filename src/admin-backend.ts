@@ -1,0 +1,95 @@
+/** What the admin API shows of the agent's components. */
+import type { BlobService } from './blob/blob-service.ts'
+import type { Abortable, StoredBlob } from './blob/ports.ts'
+import { ShoalError } from './errors.ts'
+import type { AdminBackend, AgentStatus, GcResult, RemoveResult, VerifyEvent } from './facade/admin-api.ts'
+import type { Digest } from './oci/digest.ts'
+import type { ManagedBlobStore } from './store/managed-blob-store.ts'
+import type { Clock } from './util/clock.ts'
+import { formatHostPort, type HostPort } from './util/host-port.ts'
+
+export interface AgentBackendComponents {
+  readonly store: ManagedBlobStore
+  readonly blobs: BlobService
+  readonly clock: Clock
+  readonly isReady: () => boolean
+  readonly isStoreWritable: () => boolean
+  readonly listening: () => { readonly facade: readonly HostPort[]; readonly admin: readonly HostPort[] }
+}
+
+export class AgentBackend implements AdminBackend {
+  readonly #components: AgentBackendComponents
+  readonly #init: { version: string; instanceId: string; storeDir: string }
+  readonly #startedAt: number
+
+  constructor(components: AgentBackendComponents, init: { version: string; instanceId: string; storeDir: string }) {
+    this.#components = components
+    this.#init = init
+    this.#startedAt = components.clock()
+  }
+
+  isReady(): boolean {
+    return this.#components.isReady()
+  }
+
+  status(): AgentStatus {
+    const { store, blobs, clock, isStoreWritable, listening } = this.#components
+    const { facade, admin } = listening()
+    const { usage } = store
+    return {
+      version: this.#init.version,
+      instanceId: this.#init.instanceId,
+      ready: this.isReady(),
+      uptimeSeconds: Math.round((clock() - this.#startedAt) / 1000),
+      listening: { facade: facade.map(formatHostPort), admin: admin.map(formatHostPort) },
+      store: {
+        dir: this.#init.storeDir,
+        blobs: usage.blobs,
+        bytes: usage.blobBytes,
+        quotaBytes: usage.quotaBytes,
+        writable: isStoreWritable(),
+      },
+      transfers: blobs.list(),
+    }
+  }
+
+  blobs(): readonly StoredBlob[] {
+    return this.#components.store.list()
+  }
+
+  async *verify(options: Abortable): AsyncGenerator<VerifyEvent> {
+    const begun = this.#components.clock()
+    let bytes = 0
+    for await (const event of this.#components.store.verify(options)) {
+      if (event.step === 'started') continue
+      if (event.step === 'finished') {
+        const { good, damaged, unchecked } = event
+        const seconds = (this.#components.clock() - begun) / 1000
+        yield { type: 'done', checked: good + damaged + unchecked, bad: damaged + unchecked, bytes, seconds }
+        continue
+      }
+      const { digest, size } = event
+      bytes += size
+      const isWrong = event.step === 'damaged' && event.reason === 'wrong digest'
+      yield { type: 'blob', digest, size, outcome: event.step === 'good' ? 'ok' : isWrong ? 'corrupt' : 'unreadable' }
+    }
+  }
+
+  async gc(): Promise<GcResult> {
+    const { store } = this.#components
+    const { removed, freedBytes } = await store.collect()
+    return {
+      removedBlobs: removed.length,
+      removedBytes: freedBytes,
+      blobs: store.usage.blobs,
+      bytes: store.usage.blobBytes,
+    }
+  }
+
+  async remove(digest: Digest): Promise<RemoveResult> {
+    const bytes = await this.#components.store.remove(digest)
+    if (bytes === undefined)
+      throw new ShoalError('BLOB_UNKNOWN', 'the blob is not in the store', { detail: { digest } })
+    return { digest, bytes }
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * The composition root: the only place that creates components, starts them in order and stops them in reverse.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { AgentBackend } from './admin-backend.ts'
+import { Access } from './blob/access.ts'
+import { BlobService } from './blob/blob-service.ts'
+import { ManifestService } from './blob/manifest-service.ts'
+import type { RepositoryIndex } from './blob/ports.ts'
+import type { PullServices } from './blob/services.ts'
+import type { Config } from './config.ts'
+import { hasCode, ShoalError } from './errors.ts'
+import { AdminServer } from './facade/admin-server.ts'
+import { BodySender } from './facade/body-sender.ts'
+import { BufferPool } from './facade/buffer-pool.ts'
+import { RegistryRoutes } from './facade/registry-routes.ts'
+import { FacadeServer } from './facade/server.ts'
+import { DockerCredentials } from './origin/credentials.ts'
+import { OriginClient } from './origin/origin-client.ts'
+import { ORIGIN_DEFAULTS } from './origin/origin-defaults.ts'
+import type { ProxySettings } from './origin/origin-pool.ts'
+import { DataDirLock } from './store/data-dir-lock.ts'
+import { DiskBlobStore } from './store/disk-blob-store.ts'
+import { HashPool, MAX_HASH_THREADS } from './store/hash-pool.ts'
+import { HostContent } from './store/host-content.ts'
+import type { ManagedBlobStore } from './store/managed-blob-store.ts'
+import { NullBlobStore } from './store/null-blob-store.ts'
+import { DiskRepositoryIndex } from './store/repository-index.ts'
+import { createLogger } from './telemetry/logger.ts'
+import { Metrics } from './telemetry/metrics.ts'
+import type { Clock } from './util/clock.ts'
+import { formatHostPort, type HostPort } from './util/host-port.ts'
+import type { Logger } from './util/logger.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export interface AgentInit {
+  readonly config: Config
+  /** Where docker's configuration and the proxies are named. */
+  readonly environment: Environment
+  readonly version: string
+}
+
+export interface Agent extends AsyncDisposable {
+  readonly facade: readonly HostPort[]
+  readonly admin: readonly HostPort[]
+}
+
+/** Node's names of processor architectures, as OCI writes them: https://go.dev/doc/install/source#environment */
+const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le', mipsel: 'mipsle' }
+
+/** For bodies on their way to clients: 1 MiB each, 32 MiB in all before they get small. */
+const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 32 * 1024 * 1024, keptBuffers: 8 }
+
+const clock: Clock = Date.now
+
+/**
+ * Resolves when clients can pull. Disposing it stops it: running bodies may finish within the configured time.
+ * @throws ShoalError CONFIG_INVALID, STORE_LOCKED; the socket's error when an address cannot be bound
+ */
+export async function startAgent({ config, environment, version }: AgentInit): Promise<Agent> {
+  await using stack = new AsyncDisposableStack()
+  const log = createLogger(config.log)
+  const metrics = new Metrics({ version })
+  const instanceId = randomUUID()
+
+  const hashes = stack.use(new HashPool({ log: log.child({ component: 'hash' }) }, { maxThreads: MAX_HASH_THREADS }))
+  const { store, repositories, isWritable } = await openStore(config, log, hashes, stack)
+  const hostContent = new HostContent(
+    { log: log.child({ component: 'host-content' }), hashes },
+    { dirs: config.store.sources },
+  )
+
+  const origin = openOrigin(config, log, { version, instanceId, environment })
+  stack.defer(() => origin.close())
+  const access = new Access(
+    { origin, repositories, clock, log: log.child({ component: 'access' }) },
+    { rememberMs: config.origin.rememberAccess, outageMs: config.origin.serveStale },
+  )
+  const blobs = new BlobService({
+    store,
+    hostContent,
+    origin,
+    access,
+    metrics: metrics.transfers,
+    clock,
+    log: log.child({ component: 'blob' }),
+  })
+  stack.defer(() => blobs.stop())
+  const manifests = new ManifestService(
+    {
+      origin,
+      store,
+      repositories,
+      access,
+      hasBlob: (digest) => blobs.has(digest),
+      clock,
+      log: log.child({ component: 'manifest' }),
+    },
+    {
+      outageMs: config.origin.serveStale,
+      platform: { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch },
+    },
+  )
+  metrics.observe({
+    store: () => ({ blobs: store.usage.blobs, bytes: store.usage.blobBytes, quotaBytes: store.usage.quotaBytes }),
+    runningTransfers: () => blobs.list().length,
+  })
+
+  let isReady = false
+  const services: PullServices = {
+    blobs,
+    manifests,
+    lists: {
+      tags: (scope, query, options) => origin.listTags(scope, query, options),
+      catalog: (registry, query, options) => origin.listCatalog(registry, query, options),
+    },
+  }
+  const facade = openFacade(config, log, { services, metrics, instanceId, isReady: () => isReady })
+  const admin: AdminServer = new AdminServer(
+    {
+      backend: new AgentBackend(
+        {
+          store,
+          blobs,
+          clock,
+          isReady: () => isReady,
+          isStoreWritable: () => isWritable,
+          listening: () => ({ facade: facade.addresses, admin: admin.addresses }),
+        },
+        { version, instanceId, storeDir: config.store.dir },
+      ),
+      metrics,
+      log: log.child({ component: 'admin' }),
+    },
+    config.admin.listen,
+  )
+  await admin.start()
+  stack.defer(() => admin.stop({ deadlineMs: 0 }))
+  await facade.start()
+  stack.defer(() => facade.stop({ deadlineMs: config.facade.drain }))
+  isReady = true
+  stack.defer(() => {
+    isReady = false
+    log.info({}, 'stopping')
+  })
+  log.info(
+    { version, facade: facade.addresses.map(formatHostPort), admin: admin.addresses.map(formatHostPort) },
+    'ready',
+  )
+  const owned = stack.move()
+  return {
+    facade: facade.addresses,
+    admin: admin.addresses,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+interface OpenStore {
+  readonly store: ManagedBlobStore
+  readonly repositories: RepositoryIndex
+  readonly isWritable: boolean
+}
+
+/** Without a data directory that can be used, the agent passes everything through: worse, but no worse than no agent. */
+async function openStore(
+  config: Config,
+  log: Logger,
+  hashes: HashPool,
+  stack: AsyncDisposableStack,
+): Promise<OpenStore> {
+  const { dir, quota } = config.store
+  const storeLog = log.child({ component: 'store' })
+  const repositories = new DiskRepositoryIndex({ log: storeLog, clock }, { dir })
+  try {
+    stack.use(new DataDirLock({ dir })).acquire()
+    const store = new DiskBlobStore({ log: storeLog, clock, hashes }, { dir, quotaBytes: quota })
+    await store.start()
+    stack.use(store)
+    await repositories.start()
+    stack.use(repositories)
+    return { store, repositories, isWritable: true }
+  } catch (error) {
+    if (!hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
+    storeLog.error(
+      { dir, err: error },
+      'the data directory cannot be used: nothing is stored, everything passes through',
+    )
+    return { store: new NullBlobStore(), repositories, isWritable: false }
+  }
+}
+
+function openOrigin(
+  config: Config,
+  log: Logger,
+  init: { version: string; instanceId: string; environment: Environment },
+): OriginClient {
+  const { origin } = config
+  const { environment } = init
+  const docker = environment['DOCKER_CONFIG'] ?? join(homedir(), '.docker')
+  const credentials = new DockerCredentials(
+    { log: log.child({ component: 'credentials' }), clock },
+    { path: origin.dockerConfig ?? join(docker, 'config.json') },
+  )
+  const registries = Object.entries(origin.registries).map(
+    ([name, { plainHttp, ca, mirrors }]) => [name, { plainHttp, mirrors, ca: ca && readCa(name, ca) }] as const,
+  )
+  return new OriginClient(
+    { log: log.child({ component: 'origin' }), clock, credentials },
+    {
+      ...ORIGIN_DEFAULTS,
+      registries: new Map(registries),
+      allow: origin.allow,
+      userAgent: `shoal/${init.version}`,
+      instanceId: init.instanceId,
+      connectMs: origin.connect,
+      firstByteMs: origin.firstByte,
+      stallMs: origin.stall,
+      connectionsPerHost: origin.connections,
+      rateBytesPerSecond: origin.rate,
+      proxy: proxyOf(environment),
+    },
+  )
+}
+
+function readCa(registry: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ShoalError('CONFIG_INVALID', `configuration: origin.registries.${registry}.ca: cannot read ${file}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Lower case wins, as everywhere. */
+function proxyOf(environment: Environment): ProxySettings {
+  const value = (name: string): string => environment[name] ?? environment[name.toUpperCase()] ?? ''
+  return { http: value('http_proxy'), https: value('https_proxy'), no: value('no_proxy') }
+}
+
+function openFacade(
+  config: Config,
+  log: Logger,
+  parts: { services: PullServices; metrics: Metrics; instanceId: string; isReady: () => boolean },
+): FacadeServer {
+  const facadeLog = log.child({ component: 'facade' })
+  const routes = new RegistryRoutes(
+    {
+      services: parts.services,
+      sender: new BodySender({ pool: new BufferPool(BODY_BUFFERS) }),
+      metrics: parts.metrics.facade,
+      log: facadeLog,
+      isReady: parts.isReady,
+    },
+    {
+      upstream: {
+        defaultRegistry: config.origin.default,
+        registries: new Set(Object.keys(config.origin.registries)),
+      },
+      instanceId: parts.instanceId,
+      firstByteMs: config.facade.firstByte,
+    },
+  )
+  const handle = (...raw: Parameters<RegistryRoutes['handle']>): Promise<void> => routes.handle(...raw)
+  return new FacadeServer({ handle, log: facadeLog }, { ...config.facade.listen, idleMs: config.facade.idleClient })
+}

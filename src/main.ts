@@ -1,0 +1,37 @@
+/** The edge of the process: argv, signals, exit codes. */
+import { startAgent } from './agent.ts'
+import { type AgentOptions, runCli } from './cli/program.ts'
+import { type Config, loadConfig } from './config.ts'
+import { VERSION } from './version.ts'
+
+/** Signals of an operator or a service manager that mean: stop, and finish what is under way. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+function configOf(options: AgentOptions): Config {
+  return loadConfig({ file: options.config, environment: process.env, flags: options.set })
+}
+
+async function runAgent(options: AgentOptions): Promise<void> {
+  const agent = await startAgent({ config: configOf(options), environment: process.env, version: VERSION })
+  const stopped = Promise.withResolvers<void>()
+  for (const signal of STOP_SIGNALS) {
+    process.once(signal, () => {
+      // A second one does not wait.
+      process.once(signal, () => process.exit(1))
+      stopped.resolve()
+    })
+  }
+  await stopped.promise
+  await agent[Symbol.asyncDispose]()
+}
+
+process.exitCode = await runCli(
+  process.argv.slice(2),
+  {
+    runAgent,
+    adminAddress: (options) => configOf(options).admin.listen,
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+  },
+  { version: VERSION },
+)
