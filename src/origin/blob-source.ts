@@ -1,0 +1,127 @@
+import type { Abortable, ChunkSource, SourceBody } from '../blob/ports.ts'
+import type { ShoalError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { TokenBucket } from '../util/token-bucket.ts'
+import { type Backoff, backoffMs, wait } from './backoff.ts'
+import { assertSameBlob, type BlobAnswer, readBlobAnswer } from './blob-answer.ts'
+import { misbehaved, OriginFailure, toOriginFailure } from './origin-failure.ts'
+import type { RegistryRequester, RegistryScope } from './registry-requester.ts'
+
+interface Components {
+  readonly requester: RegistryRequester
+  /** Limits what is read, when there is a limit. */
+  readonly bucket: TokenBucket | undefined
+}
+
+export interface BlobSourceInit {
+  readonly scope: RegistryScope
+  /** Repository's name. */
+  readonly name: string
+  readonly digest: Digest
+  /** Requests in a row that may bring nothing before the source gives up. */
+  readonly resumeTries: number
+  readonly resumeBackoff: Backoff
+}
+
+/** Where in the blob the reading is. */
+interface Progress {
+  position: number
+  /** The position to end at, as soon as it is known. */
+  end: number | undefined
+}
+
+/** One blob at an origin. Bodies go on by themselves after a cut or a stall; nothing of them is verified. */
+export class BlobSource implements ChunkSource {
+  readonly kind = 'origin'
+  readonly id: string
+  readonly #components: Components
+  readonly #init: BlobSourceInit
+
+  constructor(components: Components, init: BlobSourceInit) {
+    this.id = init.scope.registry
+    this.#components = components
+    this.#init = init
+  }
+
+  /** @param options.signal also ends the body */
+  async open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody> {
+    if (range.end !== undefined && range.end <= range.start) throw new RangeError('empty range')
+    const first = await this.#request(range, options)
+    const { totalSize } = first
+    return { totalSize, bytes: this.#bytes(range, first, options) }
+  }
+
+  async *#bytes(
+    range: { start: number; end: number | undefined },
+    first: BlobAnswer,
+    options: Abortable,
+  ): AsyncGenerator<Uint8Array> {
+    const progress: Progress = { position: range.start, end: endOf(range.end, first) }
+    let current: BlobAnswer | undefined = first
+    for (let fruitless = 0; ; ) {
+      const before = progress.position
+      let failure: ShoalError
+      try {
+        if (current === undefined) {
+          current = await this.#request({ start: before, end: range.end }, { ...options, tries: 1 })
+          assertSameBlob(this.id, first, current)
+          progress.end ??= endOf(range.end, current)
+        }
+        yield* this.#read(current, progress, options)
+        if (progress.position === (progress.end ?? progress.position)) return
+        failure = new OriginFailure('ORIGIN_UNAVAILABLE', `${this.id}: body ended early`, { again: true })
+      } catch (error) {
+        failure = toOriginFailure(this.id, error, options.signal)
+        current?.answer.body.destroy()
+        // What is missing is only the end of the message.
+        if (progress.position === progress.end && failure instanceof OriginFailure && failure.again) return
+      }
+      current = undefined
+      fruitless = progress.position > before ? 0 : fruitless + 1
+      const again = failure instanceof OriginFailure && (failure.again || failure.unreachable)
+      if (!again || fruitless >= this.#init.resumeTries) throw failure
+      await wait(backoffMs(this.#init.resumeBackoff, fruitless + 1, failure), options)
+    }
+  }
+
+  async *#read(from: BlobAnswer, progress: Progress, options: Abortable): AsyncGenerator<Uint8Array> {
+    const { bucket } = this.#components
+    let { skip } = from
+    for await (const part of from.answer.body as AsyncIterable<Buffer>) {
+      const skipped = Math.min(skip, part.length)
+      skip -= skipped
+      const room = (progress.end ?? Infinity) - progress.position
+      const bytes = skipped === 0 && part.length <= room ? part : part.subarray(skipped, skipped + room)
+      if (bytes.length > 0) {
+        if (bucket !== undefined) await bucket.take(bytes.length, options)
+        progress.position += bytes.length
+        yield bytes
+      }
+      if (progress.position !== progress.end) continue
+      // The rest of a whole blob that came instead of a range.
+      if ((from.bodyEnd ?? Infinity) > progress.end && from.totalSize !== progress.end) return
+      if (skipped + bytes.length < part.length) throw misbehaved(this.id, 'body is longer than announced')
+    }
+  }
+
+  async #request(
+    { start, end }: { start: number; end: number | undefined },
+    options: Abortable & { readonly tries?: number },
+  ): Promise<BlobAnswer> {
+    const { scope, name, digest } = this.#init
+    const asked = start === 0 && end === undefined ? undefined : { start }
+    const headers: Record<string, string> = { accept: '*/*' }
+    if (asked !== undefined) headers['range'] = `bytes=${start}-${end === undefined ? '' : end - 1}`
+    return await this.#components.requester.ask(
+      scope,
+      { method: 'GET', path: `${name}/blobs/${digest}`, headers, asked: 'blob', traffic: 'bodies' },
+      (answer) => readBlobAnswer(this.id, answer, asked),
+      options,
+    )
+  }
+}
+
+function endOf(asked: number | undefined, { totalSize, bodyEnd }: BlobAnswer): number | undefined {
+  const size = totalSize ?? (asked === undefined ? bodyEnd : undefined)
+  return asked === undefined ? size : Math.min(asked, size ?? asked)
+}

@@ -1,0 +1,137 @@
+import { isIP } from 'node:net'
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { Abortable } from '../blob/ports.ts'
+import { type AddressGuard, authorityOf, guardedLookup, hostOf } from './address-guard.ts'
+import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
+import type { RegistryEndpoints } from './registry-endpoint.ts'
+
+/** Bytes of a body that are taken from the connection before somebody reads them. */
+const READ_AHEAD_BYTES = 1024 * 1024
+/** Longer than the pauses within a pull, shorter than what load balancers give idle connections. */
+const KEEP_ALIVE_MS = 30_000
+const MAX_HEADER_BYTES = 64 * 1024
+
+export interface ProxySettings {
+  /** Empty: none. */
+  readonly http: string
+  readonly https: string
+  /** As in NO_PROXY. */
+  readonly no: string
+}
+
+export interface PoolInit {
+  readonly userAgent: string
+  /** Travels with every request, so that an agent recognises its own. */
+  readonly instanceId: string
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly stallMs: number
+  readonly connectionsPerHost: number
+  readonly proxy: ProxySettings
+}
+
+interface Dispatchers {
+  readonly direct: Dispatcher
+  readonly proxied: Dispatcher | undefined
+}
+
+/**
+ * The connections to all origins: HTTP/1.1, kept alive, a bounded number per host. Registries without settings of their
+ * own share theirs; long bodies and short questions each have their own.
+ */
+export class OriginPool {
+  readonly #components: { guard: AddressGuard; endpoints: RegistryEndpoints }
+  readonly #init: PoolInit
+  readonly #dispatchers = new Map<string, Dispatchers>()
+
+  constructor(components: { guard: AddressGuard; endpoints: RegistryEndpoints }, init: PoolInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** One request, no redirects. Rejects with what undici says, or with the signal's reason. */
+  async request(registry: string, request: HttpRequest, traffic: Traffic, { signal }: Abortable): Promise<HttpAnswer> {
+    const { url } = request
+    const answer = await this.#dispatcher(registry, url, traffic).request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method: request.method,
+      headers: {
+        'user-agent': this.#init.userAgent,
+        'accept-encoding': 'identity',
+        'shoal-via': this.#init.instanceId,
+        ...request.headers,
+      },
+      body: request.body ?? null,
+      // undici would close the connection after each HEAD.
+      reset: false,
+      highWaterMark: READ_AHEAD_BYTES,
+      signal,
+    })
+    // A body that is let go of before its end says so by an error event, which nobody else may be listening for.
+    answer.body.on('error', () => {})
+    return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, redirected: false }
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#dispatchers.values()].flatMap(({ direct, proxied }) => [direct, proxied])
+    this.#dispatchers.clear()
+    await Promise.all(all.map((one) => one?.destroy()))
+  }
+
+  #dispatcher(registry: string, url: URL, traffic: Traffic): Dispatcher {
+    const { ca } = this.#components.endpoints.settings(registry)
+    const key = `${traffic} ${ca === undefined ? '' : registry}`
+    const dispatchers = this.#dispatchers.get(key) ?? this.#create(ca)
+    this.#dispatchers.set(key, dispatchers)
+    const { proxy } = this.#init
+    const proxyUri = url.protocol === 'https:' ? proxy.https : proxy.http
+    if (dispatchers.proxied === undefined || proxyUri === '' || isLoopback(hostOf(url))) return dispatchers.direct
+    return dispatchers.proxied
+  }
+
+  #create(ca: string | undefined): Dispatchers {
+    const { connectMs, firstByteMs, stallMs, connectionsPerHost, proxy } = this.#init
+    const tls = ca === undefined ? {} : { secureContext: trusting(ca) }
+    const options = {
+      connections: connectionsPerHost,
+      pipelining: 1,
+      allowH2: false,
+      headersTimeout: firstByteMs,
+      bodyTimeout: stallMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    }
+    const connectOptions = { ...tls, timeout: connectMs, allowH2: false }
+    const free = buildConnector(connectOptions)
+    const guarded = buildConnector({ ...connectOptions, lookup: guardedLookup })
+    const { guard } = this.#components
+    const connect: buildConnector.connector = (target, callback) => {
+      const authority = authorityOf(new URL(`${target.protocol}//${target.host ?? target.hostname}`))
+      const connector = guard.isExempt(authority) ? free : guarded
+      connector(target, callback)
+    }
+    const direct = new Agent({ ...options, connect })
+    if (proxy.http === '' && proxy.https === '') return { direct, proxied: undefined }
+    const proxied = new EnvHttpProxyAgent({
+      ...options,
+      connect,
+      connectTimeout: connectMs,
+      requestTls: tls,
+      httpProxy: proxy.http,
+      httpsProxy: proxy.https,
+      noProxy: proxy.no,
+    })
+    return { direct, proxied }
+  }
+}
+
+/** The usual authorities and this one: a registry with a private authority may redirect to a public host. */
+function trusting(ca: string): SecureContext {
+  return createSecureContext({ ca: [...getCACertificates('default'), ca] })
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}

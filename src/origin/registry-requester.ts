@@ -1,0 +1,196 @@
+import type { Abortable } from '../blob/ports.ts'
+import { hasCode, type ShoalError } from '../errors.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import type { AddressGuard } from './address-guard.ts'
+import { Attempts, type AttemptsInit } from './attempts.ts'
+import { discard, readBounded } from './bounded-body.ts'
+import { parseChallenges } from './challenge.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
+import type { Credentials } from './credentials.ts'
+import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
+import { misbehaved, OriginFailure, toAborted } from './origin-failure.ts'
+import type { OriginPool } from './origin-pool.ts'
+import type { RegistryEndpoint, RegistryEndpoints } from './registry-endpoint.ts'
+import { requestWithRedirects } from './request-with-redirects.ts'
+import { type Asked, statusFailure } from './status-failure.ts'
+import { type AccessScope, TokenAuth } from './token-auth.ts'
+
+const MAX_TOKEN_BYTES = 1024 * 1024
+
+/** On whose behalf a registry is asked, and for what. */
+export interface RegistryScope {
+  readonly registry: string
+  readonly authorization: string | undefined
+  readonly access: AccessScope
+}
+
+export interface RegistryQuestion {
+  readonly method: 'GET' | 'HEAD'
+  /** Below `/v2/`. */
+  readonly path: string
+  readonly query?: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly asked: Asked
+  readonly traffic: Traffic
+}
+
+interface Components {
+  readonly log: Logger
+  readonly clock: Clock
+  readonly credentials: Credentials
+  readonly endpoints: RegistryEndpoints
+  readonly guard: AddressGuard
+  readonly pool: OriginPool
+  readonly breaker: CircuitBreaker
+}
+
+/** Asks a registry's servers one after the other, with the right credentials, and again where that may help. */
+export class RegistryRequester {
+  readonly #components: Components
+  readonly #attempts: Attempts
+  readonly #auth: TokenAuth
+
+  constructor(components: Components, init: AttemptsInit) {
+    const { clock, credentials } = components
+    this.#components = components
+    this.#attempts = new Attempts(components, init)
+    this.#auth = new TokenAuth({
+      clock,
+      credentials,
+      send: (endpoint, request, options) => this.#sendTokenRequest(endpoint, request, options),
+    })
+  }
+
+  /**
+   * @param consume is given each answer of 200 or 206; what it throws counts as the try's failure
+   * @throws ShoalError of the last server asked
+   */
+  async ask<T>(
+    scope: RegistryScope,
+    question: RegistryQuestion,
+    consume: (answer: HttpAnswer) => T | Promise<T>,
+    options: Abortable & { readonly tries?: number },
+  ): Promise<T> {
+    const { log, endpoints } = this.#components
+    // A client's credentials are for the registry; nobody else gets them, or may judge in its place.
+    const servers = endpoints.of(scope.registry).filter((one) => scope.authorization === undefined || !one.mirror)
+    for (const [index, endpoint] of servers.entries()) {
+      try {
+        const { registry } = scope
+        const once = (): Promise<T> => this.#once(endpoint, scope, question, consume, options)
+        return await this.#attempts.run(once, { ...options, registry, host: endpoint.base.origin })
+      } catch (error) {
+        if (options.signal.aborted || index === servers.length - 1) throw error
+        log.debug({ registry: scope.registry, mirror: endpoint.account, err: error }, 'mirror failed')
+      }
+    }
+    throw misbehaved(scope.registry, 'has no server')
+  }
+
+  async #once<T>(
+    endpoint: RegistryEndpoint,
+    scope: RegistryScope,
+    question: RegistryQuestion,
+    consume: (answer: HttpAnswer) => T | Promise<T>,
+    options: Abortable,
+  ): Promise<T> {
+    const { credentials, clock } = this.#components
+    const { registry } = scope
+    let authorization = scope.authorization ?? (await this.#known(endpoint, scope, options))
+    let answer = await this.#exchange(endpoint, question, authorization, options)
+    if (answer.status === 401 && !answer.redirected && scope.authorization === undefined) {
+      const better = await this.#answerTo(answer, endpoint, scope, question, authorization, options)
+      if (better !== undefined) {
+        discard(answer)
+        authorization = better
+        answer = await this.#exchange(endpoint, question, authorization, options)
+      }
+    }
+    if (answer.status === 200 || answer.status === 206) {
+      try {
+        return await consume(answer)
+      } catch (error) {
+        answer.body.destroy()
+        throw error
+      }
+    }
+    discard(answer)
+    if (answer.status === 403 && authorization !== undefined) credentials.refused(endpoint.account)
+    throw statusFailure(registry, question.asked, answer, clock())
+  }
+
+  async #exchange(
+    endpoint: RegistryEndpoint,
+    question: RegistryQuestion,
+    authorization: string | undefined,
+    { signal }: Abortable,
+  ): Promise<HttpAnswer> {
+    const url = new URL(`v2/${question.path}`, endpoint.base)
+    url.search = question.query ?? ''
+    const headers = { ...question.headers, ...(authorization !== undefined && { authorization }) }
+    const { registry, plainHttp } = endpoint
+    const options = { registry, plainHttp, traffic: question.traffic, signal }
+    return await requestWithRedirects(this.#components, { method: question.method, url, headers }, options)
+  }
+
+  /** A token that cannot be renewed is no reason to fail: the registry may say what it wants now. */
+  async #known(endpoint: RegistryEndpoint, scope: RegistryScope, options: Abortable): Promise<string | undefined> {
+    try {
+      return await this.#auth.authorization(endpoint, scope.access, options)
+    } catch (error) {
+      if (hasCode(error, 'UNAUTHORIZED')) return undefined
+      throw error
+    }
+  }
+
+  async #answerTo(
+    refusal: HttpAnswer,
+    endpoint: RegistryEndpoint,
+    scope: RegistryScope,
+    question: RegistryQuestion,
+    sent: string | undefined,
+    options: Abortable,
+  ): Promise<string | undefined> {
+    try {
+      const challenges = parseChallenges(refusal.headers['www-authenticate'])
+      return await this.#auth.answer(endpoint, scope.access, { challenges, sent }, options)
+    } catch (error) {
+      discard(refusal)
+      if (!hasCode(error, 'UNAUTHORIZED')) throw error
+      const { code, message, detail = {}, challenge } = statusFailure(endpoint.registry, question.asked, refusal, 0)
+      throw new OriginFailure(code, message, { cause: error, detail, challenge, status: 401 })
+    }
+  }
+
+  async #sendTokenRequest(endpoint: RegistryEndpoint, request: HttpRequest, { signal }: Abortable): Promise<Buffer> {
+    const { registry } = endpoint
+    const { protocol, origin: host } = request.url
+    const plainHttp = endpoint.plainHttp || protocol === 'http:'
+    const once = async (): Promise<Buffer> => {
+      const options = { registry, plainHttp, traffic: 'questions', signal } as const
+      const answer = await requestWithRedirects(this.#components, request, options)
+      if (answer.status === 200) return await readBounded(registry, answer, MAX_TOKEN_BYTES)
+      discard(answer)
+      throw tokenFailure(registry, answer, this.#components.clock())
+    }
+    try {
+      return await this.#attempts.run(once, { registry, host, signal })
+    } catch (error) {
+      if (signal.aborted) throw toAborted(signal)
+      // It was tried often enough, and is not about the registry's own host.
+      throw error instanceof OriginFailure ? error.elsewhere(false) : error
+    }
+  }
+}
+
+function tokenFailure(registry: string, answer: HttpAnswer, now: number): ShoalError {
+  const { status } = answer
+  // RFC 6749 §5.2: an invalid refresh token is a 400.
+  if (status === 400 || status === 401 || status === 403) {
+    const detail = { registry, status }
+    return new OriginFailure('UNAUTHORIZED', `${registry}: token refused (${status})`, { detail, status })
+  }
+  if (status < 500 && status !== 429 && status !== 408) return misbehaved(registry, `token endpoint answered ${status}`)
+  return statusFailure(registry, 'name', answer, now)
+}
