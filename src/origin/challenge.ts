@@ -44,7 +44,7 @@ function parseHeader(text: string): Challenge[] {
   scanner.take(SEPARATORS)
   while (!scanner.atEnd) {
     const scheme = scanner.take(TOKEN)
-    if (scheme === undefined) break
+    if (scheme === undefined || !scanner.atSeparator) break
     const params = new Map<string, string>()
     const space = scanner.take(SPACE) ?? ''
     const token68 = space === '' ? undefined : scanner.takeToken68()
