@@ -1,0 +1,101 @@
+import { planChunks } from '../../src/blob/chunk-plan.ts'
+import type { Abortable, BlobReader, BlobStore, ChunkHash, StoredBlob } from '../../src/blob/ports.ts'
+import { ShoalError } from '../../src/errors.ts'
+import { type Digest, digestAlgorithm } from '../../src/oci/digest.ts'
+import type { Clock } from '../../src/util/clock.ts'
+import { MemoryPartialBlob } from './memory-partial-blob.ts'
+
+interface Kept {
+  readonly bytes: Buffer
+  readonly claimed: ReadonlyMap<number, ChunkHash>
+}
+
+/** A store in memory, for tests. It holds no more than its quota and evicts nothing. */
+export class MemoryBlobStore implements BlobStore {
+  readonly #clock: Clock
+  readonly #quotaBytes: number
+  readonly #blobs = new Map<Digest, { row: StoredBlob; bytes: Buffer }>()
+  readonly #kept = new Map<Digest, Kept>()
+  readonly #open = new Map<Digest, MemoryPartialBlob>()
+  /** Readers that were opened and not closed. */
+  openReaders = 0
+
+  constructor(components: { clock: Clock }, init: { quotaBytes: number }) {
+    this.#clock = components.clock
+    this.#quotaBytes = init.quotaBytes
+  }
+
+  /** Partial blobs that take writes. */
+  get openPartials(): readonly MemoryPartialBlob[] {
+    return [...this.#open.values()]
+  }
+
+  stat(digest: Digest): StoredBlob | undefined {
+    return this.#blobs.get(digest)?.row
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const blob = this.#blobs.get(digest)
+    if (blob === undefined) throw new ShoalError('BLOB_UNKNOWN', 'the blob is not in the store')
+    blob.row = { ...blob.row, usedAt: this.#clock() }
+    this.openReaders += 1
+    let isOpen = true
+    return {
+      digest,
+      size: blob.bytes.length,
+      read: async (target: Uint8Array, position: number, { signal }: Abortable) => {
+        signal.throwIfAborted()
+        if (!isOpen) throw new ShoalError('STORE_FAILED', 'the reader is closed')
+        const bytes = blob.bytes.subarray(position, position + target.length)
+        target.set(bytes)
+        return bytes.length
+      },
+      close: async () => {
+        if (isOpen) this.openReaders -= 1
+        isOpen = false
+      },
+    }
+  }
+
+  async put(digest: Digest, bytes: Uint8Array): Promise<void> {
+    this.#check(digest)
+    if (bytes.length > this.#quotaBytes) throw new ShoalError('STORE_FULL', 'the blob is larger than the quota')
+    this.#add(digest, Buffer.from(bytes))
+  }
+
+  async partialSize(digest: Digest): Promise<number | undefined> {
+    return this.#kept.get(digest)?.bytes.length
+  }
+
+  async openPartial(digest: Digest, size: number): Promise<MemoryPartialBlob> {
+    this.#check(digest)
+    if (this.#open.has(digest)) throw new ShoalError('INTERNAL', 'the partial blob is open already')
+    if (size > this.#quotaBytes) throw new ShoalError('STORE_FULL', 'the blob is larger than the quota')
+    const kept = this.#kept.get(digest)
+    const { bytes, claimed } = kept?.bytes.length === size ? kept : { bytes: Buffer.alloc(size), claimed: new Map() }
+    const partial = new MemoryPartialBlob({
+      digest,
+      plan: planChunks(size),
+      bytes,
+      claimed,
+      onEnd: (outcome, logged) => {
+        this.#open.delete(digest)
+        this.#kept.delete(digest)
+        if (outcome === 'committed') this.#add(digest, bytes)
+        if (outcome === 'closed' && logged.size > 0) this.#kept.set(digest, { bytes, claimed: new Map(logged) })
+      },
+    })
+    this.#open.set(digest, partial)
+    return partial
+  }
+
+  #add(digest: Digest, bytes: Buffer): void {
+    const now = this.#clock()
+    this.#blobs.set(digest, { row: { digest, size: bytes.length, storedAt: now, usedAt: now, pinned: false }, bytes })
+  }
+
+  #check(digest: Digest): void {
+    if (digestAlgorithm(digest) === 'sha256') return
+    throw new ShoalError('UNSUPPORTED', 'the store holds sha256 blobs only')
+  }
+}
