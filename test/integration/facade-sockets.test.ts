@@ -1,0 +1,199 @@
+import { once } from 'node:events'
+import { Agent, get, request } from 'node:http'
+import { connect, createServer } from 'node:net'
+import { expect, it, vi } from 'vitest'
+import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
+import { startFacade } from '../fakes/facade-fixture.ts'
+import { FakeBlobReader, type FakeBlobReaderInit, patternBytes, sha256Of } from '../fakes/fake-blob-reader.ts'
+import { FakePullServices } from '../fakes/fake-pull-services.ts'
+import { ask, sendRaw } from '../fakes/raw-http.ts'
+
+const MIB = 1024 * 1024
+// more than the buffers of both sockets take
+const LARGE = patternBytes(32 * MIB)
+const PATH = `/v2/a/blobs/${sha256Of(LARGE)}`
+const BYTES = Buffer.from('{}')
+
+function servicesOf(init: FakeBlobReaderInit = {}, bytes = LARGE): FakePullServices {
+  return new FakePullServices({
+    blob: () => new FakeBlobReader(bytes, init),
+    manifest: { digest: sha256Of(BYTES), mediaType: OCI_MANIFEST, size: BYTES.length, bytes: BYTES, stale: undefined },
+    list: { contentType: undefined, link: undefined, filtersApplied: undefined, body: BYTES },
+  })
+}
+
+/** Waits for a reader to be opened. */
+async function openedReader(services: FakePullServices): Promise<FakeBlobReader> {
+  return (await vi.waitFor(() => services.opened[0] ?? Promise.reject(new Error('not yet')))) as FakeBlobReader
+}
+
+it('answers a TLS ClientHello with a plain-text HTTP 400, so that Docker goes on with HTTP', async () => {
+  await using facade = await startFacade(servicesOf())
+  const hello = Buffer.from('16030100c8010000c40303aabbccddeeff', 'hex')
+  expect(await sendRaw(facade.port, hello)).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+})
+
+it('listens on both loopback addresses with one port, and says what was bound', async () => {
+  await using facade = await startFacade(servicesOf())
+  const [first, second] = facade.server.addresses
+  expect(first?.host).toBe('127.0.0.1')
+  expect((await ask(facade.port, '/v2/')).status).toBe(200)
+  if (second === undefined) return
+  expect(second).toEqual({ host: '::1', port: facade.port })
+  expect((await ask(facade.port, '/v2/', { host: '::1' })).status).toBe(200)
+})
+
+it('fails to start on a port that is taken', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as { port: number }
+  const { HttpListener } = await import('../../src/facade/http-listener.ts')
+  const { FakeLogger } = await import('../fakes/fake-logger.ts')
+  const listener = new HttpListener(
+    { handler: () => {}, log: new FakeLogger() },
+    { host: '127.0.0.1', port, idleMs: 0 },
+  )
+  await expect(listener.start()).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  other.close()
+})
+
+it('stops reading and closes the blob at once when the client leaves', async () => {
+  const services = servicesOf({}, LARGE)
+  await using facade = await startFacade(services)
+  const sent = get({ port: facade.port, host: '127.0.0.1', path: PATH, agent: false })
+  sent.on('error', () => {})
+  const [response] = await once(sent, 'response')
+  response.on('error', () => {})
+  await once(response, 'data')
+  response.destroy()
+  const reader = await openedReader(services)
+  await reader.closed
+  expect(reader.closeCount).toBe(1)
+  expect(reader.reads).toBeLessThan(LARGE.length / (64 * 1024))
+  await vi.waitFor(() => expect(facade.answers).toEqual(['blob left']))
+})
+
+it('aborts the read that a client waited for when it leaves', async () => {
+  const aborted = Promise.withResolvers<void>()
+  const services = servicesOf({
+    beforeRead: (position, signal) => {
+      if (position === 0) return Promise.resolve()
+      signal.addEventListener('abort', () => aborted.resolve())
+      return new Promise(() => {})
+    },
+  })
+  await using facade = await startFacade(services)
+  const sent = get({ port: facade.port, host: '127.0.0.1', path: PATH, agent: false })
+  sent.on('error', () => {})
+  const [response] = await once(sent, 'response')
+  response.on('error', () => {})
+  response.destroy()
+  await aborted.promise
+  await (await openedReader(services)).closed
+})
+
+it('reads no further than its buffers while a client does not read, and cuts it after the idle time', async () => {
+  const services = servicesOf()
+  await using facade = await startFacade(services, { idleMs: 300 })
+  const socket = connect(facade.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.pause()
+  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const reader = await openedReader(services)
+  await reader.closed
+  expect(reader.reads).toBeLessThan(LARGE.length / (64 * 1024))
+  expect(facade.sentBytes).toBeLessThan(LARGE.length)
+  socket.destroy()
+})
+
+it('closes a blob whose response was queued behind another when the connection goes', async () => {
+  const services = servicesOf()
+  await using facade = await startFacade(services)
+  const socket = connect(facade.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.pause()
+  const ask = `GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\n`
+  socket.write(ask + ask)
+  await vi.waitFor(() => expect(services.opened.length).toBe(2))
+  socket.destroy()
+  await Promise.all(services.opened.map((blob) => (blob as FakeBlobReader).closed))
+  await vi.waitFor(() => expect(facade.answers.length).toBe(2))
+})
+
+it('sends many bodies at once without mixing them up', async () => {
+  const small = patternBytes(3 * MIB)
+  const services = servicesOf({ readBytes: 50_000 }, small)
+  await using facade = await startFacade(services)
+  const path = `/v2/a/blobs/${sha256Of(small)}`
+  const starts = Array.from({ length: 24 }, (_, i) => i * 100_003)
+  const answers = await Promise.all(
+    starts.map((start) => ask(facade.port, path, { headers: { range: `bytes=${start}-` } })),
+  )
+  for (const [i, answer] of answers.entries()) expect(answer.body.equals(small.subarray(starts[i]))).toBe(true)
+})
+
+it('keeps a connection for further requests, also after a body and after an error', async () => {
+  const services = servicesOf({}, patternBytes(100_000))
+  await using facade = await startFacade(services)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ports = new Set<unknown>()
+  for (const path of [`/v2/a/blobs/${sha256Of(BYTES)}`, '/v2/a/blobs/bad', '/v2/', '/v2/a/manifests/v1']) {
+    const sent = request({ port: facade.port, host: '127.0.0.1', path, agent }).end()
+    const [response] = await once(sent, 'response')
+    ports.add(sent.socket?.localPort)
+    response.resume()
+    await once(response, 'end')
+  }
+  expect(ports.size).toBe(1)
+  agent.destroy()
+})
+
+it('lets a body that is under way finish when it stops, and accepts nothing more', async () => {
+  const gate = Promise.withResolvers<void>()
+  const small = patternBytes(200_000)
+  const services = servicesOf({ beforeRead: (position) => (position === 0 ? Promise.resolve() : gate.promise) }, small)
+  const facade = await startFacade(services)
+  const { port } = facade
+  const idle = connect(port, '127.0.0.1')
+  await once(idle, 'connect')
+  const answer = ask(port, `/v2/a/blobs/${sha256Of(small)}`)
+  await openedReader(services)
+  const stopped = facade.server.stop({ deadlineMs: 20_000 })
+  await once(idle.resume(), 'close')
+  await expect(ask(port, '/v2/')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  gate.resolve()
+  expect((await answer).body.equals(small)).toBe(true)
+  await stopped
+})
+
+it('cuts what is not finished by the deadline when it stops', async () => {
+  const services = servicesOf({
+    beforeRead: (position) => (position === 0 ? Promise.resolve() : new Promise(() => {})),
+  })
+  const facade = await startFacade(services)
+  const answer = ask(facade.port, PATH)
+  const reader = await openedReader(services)
+  await facade.server.stop({ deadlineMs: 50 })
+  expect((await answer).complete).toBe(false)
+  await reader.closed
+})
+
+it('leaves no listener on a connection that served many requests', async () => {
+  const services = servicesOf()
+  await using facade = await startFacade(services)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const warnings: unknown[] = []
+  const onWarning = (warning: unknown): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  for (let i = 0; i < 30; i += 1) {
+    const [response] = await once(
+      request({ port: facade.port, host: '127.0.0.1', path: '/v2/a/manifests/v1', agent }).end(),
+      'response',
+    )
+    response.resume()
+    await once(response, 'end')
+  }
+  process.off('warning', onWarning)
+  agent.destroy()
+  expect(warnings).toEqual([])
+})
