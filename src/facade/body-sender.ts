@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
+import { ShoalError } from '../errors.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { BodyCursor } from './body-cursor.ts'
 import type { BufferPool } from './buffer-pool.ts'
@@ -28,7 +29,7 @@ export class BodySender {
   /**
    * @param options.signal aborts when the client has left
    * When this rejects and `progress.onFirstBytes` was not called, nothing was sent and an error can still be answered.
-   * @throws ShoalError of the reader, or the socket's error; the response is then cut, never ended
+   * @throws ShoalError of the reader, or ABORTED when the client left; the response is then cut, never ended
    */
   async send(
     response: ServerResponse,
@@ -76,7 +77,7 @@ function write(response: ServerResponse, bytes: Buffer, { signal }: Abortable): 
   signal.addEventListener('abort', onAbort, { once: true })
   response.write(bytes, (error) => {
     signal.removeEventListener('abort', onAbort)
-    if (error) reject(error)
+    if (error) reject(new ShoalError('ABORTED', 'the client has left', { cause: error }))
     else resolve()
   })
   return promise

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
 
@@ -28,6 +28,7 @@ export class HttpListener {
   readonly #handler: RequestListener
   readonly #log: Logger
   readonly #init: HttpListenerInit
+  readonly #sockets = new Set<Socket>()
   #servers: Server[] = []
 
   constructor(components: { handler: RequestListener; log: Logger }, init: HttpListenerInit) {
@@ -79,6 +80,8 @@ export class HttpListener {
   async stop(options: { deadlineMs: number }): Promise<void> {
     const servers = this.#servers.splice(0)
     const closed = Promise.all(servers.map(close))
+    // a connection that never asked for anything is not idle to the server
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     // a connection counts as idle only once its answer is out, of which the server does not tell
     const idle = setInterval(() => servers.forEach((server) => void server.closeIdleConnections()), STOP_POLL_MS)
     const deadline = setTimeout(
@@ -104,6 +107,10 @@ export class HttpListener {
       this.#handler,
     )
     server.timeout = this.#init.idleMs
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     server.once('error', reject)
     server.listen({ host, port, ipv6Only: host === LOOPBACK_6 }, resolve)
