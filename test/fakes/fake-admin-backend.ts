@@ -1,0 +1,57 @@
+import type { Abortable } from '../../src/blob/ports.ts'
+import { ShoalError } from '../../src/errors.ts'
+import type {
+  AdminBackend,
+  AgentStatus,
+  BlobStatus,
+  GcResult,
+  RemoveResult,
+  VerifyEvent,
+} from '../../src/facade/admin-api.ts'
+import type { Digest } from '../../src/oci/digest.ts'
+
+export const STATUS: AgentStatus = {
+  version: '1.2.3',
+  instanceId: 'agent-1',
+  ready: true,
+  uptimeSeconds: 3_725,
+  listening: { facade: ['127.0.0.1:5050', '[::1]:5050'], admin: ['127.0.0.1:5053'] },
+  store: { dir: '/var/lib/shoal', blobs: 2, bytes: 1_610_612_736, quotaBytes: 53_687_091_200, writable: true },
+  transfers: [{ digest: `sha256:${'c'.repeat(64)}`, size: 1_048_576, verifiedChunks: 3, chunks: 4, readers: 2 }],
+}
+
+/** An agent behind the admin listener that does what the test says. */
+export class FakeAdminBackend implements AdminBackend {
+  ready = true
+  held: BlobStatus[] = []
+  verifyEvents: (options: Abortable) => AsyncIterable<VerifyEvent> = async function* () {}
+  collect: () => Promise<GcResult> = async () => ({ removedBlobs: 1, removedBytes: 2_048, blobs: 1, bytes: 10 })
+  readonly removed: Digest[] = []
+
+  isReady(): boolean {
+    return this.ready
+  }
+
+  status(): AgentStatus {
+    return STATUS
+  }
+
+  blobs(): readonly BlobStatus[] {
+    return this.held
+  }
+
+  verify(options: Abortable): AsyncIterable<VerifyEvent> {
+    return this.verifyEvents(options)
+  }
+
+  gc(): Promise<GcResult> {
+    return this.collect()
+  }
+
+  async remove(digest: Digest): Promise<RemoveResult> {
+    const blob = this.held.find((one) => one.digest === digest)
+    if (blob === undefined) throw new ShoalError('BLOB_UNKNOWN', 'no such blob in the store')
+    this.removed.push(digest)
+    return { digest, bytes: blob.size }
+  }
+}

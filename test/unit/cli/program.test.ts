@@ -1,0 +1,217 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
+import { AdminServer } from '../../../src/facade/admin-server.ts'
+import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
+import { FakeLogger } from '../../fakes/fake-logger.ts'
+
+const A = `sha256:${'aa'.repeat(32)}`
+const AB = `sha256:${'ab'.repeat(32)}`
+const C = `sha512:${'cd'.repeat(64)}`
+const blob = (digest: string, size: number) => ({
+  digest,
+  size,
+  storedAt: 0,
+  usedAt: Date.now() - 60_000,
+  pinned: size > 2_000,
+})
+
+const backend = new FakeAdminBackend()
+const server = new AdminServer(
+  { backend, metrics: { contentType: 'text/plain', text: async () => '' }, log: new FakeLogger() },
+  { host: '127.0.0.1', port: 0 },
+)
+let port = 0
+
+beforeAll(async () => {
+  await server.start()
+  port = server.addresses[0]?.port ?? 0
+})
+afterAll(() => server.stop({ deadlineMs: 0 }))
+beforeEach(() => {
+  backend.held = [blob(A, 1_024), blob(AB, 3 * 1_024 * 1_024), blob(C, 5)]
+  backend.removed.length = 0
+  backend.verifyEvents = async function* () {
+    yield { type: 'blob', digest: A, size: 1_024, outcome: 'ok' }
+    yield { type: 'done', checked: 1, bad: 0, bytes: 1_024, seconds: 2 }
+  }
+})
+
+async function run(args: string[], overrides: Partial<CliComponents> = {}) {
+  let out = ''
+  let err = ''
+  const components: CliComponents = {
+    runAgent: async () => {},
+    adminAddress: () => ({ host: '127.0.0.1', port }),
+    stdout: (text) => {
+      out += text
+    },
+    stderr: (text) => {
+      err += text
+    },
+    ...overrides,
+  }
+  const code = await runCli(args, components, { version: '1.2.3' })
+  return { code, out, err }
+}
+
+describe('shoal', () => {
+  it('says its version, and how it is used', async () => {
+    expect(await run(['--version'])).toEqual({ code: 0, out: '1.2.3\n', err: '' })
+    expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('verify') })
+  })
+
+  it.each([
+    [['nonsense']],
+    [['status', '--nonsense']],
+    [['status', 'x']],
+    [['rm']],
+    [['rm', 'XYZ']],
+    [['status', '--admin', 'http://']],
+    [['agent', '--set']],
+  ])('ends with 2 when it is called wrongly: %j', async (args) => {
+    const { code, err } = await run(args)
+    expect(code).toBe(2)
+    expect(err).not.toBe('')
+  })
+
+  it('ends with 2 and its usage when it is told nothing', async () => {
+    expect(await run([])).toMatchObject({ code: 2, err: expect.stringContaining('Usage') })
+  })
+
+  it('hands the options of agent to the one who runs it', async () => {
+    const seen: AgentOptions[] = []
+    await run(['agent', '--config', '/x.yaml', '--set', 'a=1', '--set', 'b=2'], {
+      runAgent: async (options) => void seen.push(options),
+    })
+    await run(['agent'], { runAgent: async (options) => void seen.push(options) })
+    expect(seen).toEqual([
+      { config: '/x.yaml', set: ['a=1', 'b=2'] },
+      { config: undefined, set: [] },
+    ])
+  })
+
+  it('ends with 1 and the message when the agent can not start', async () => {
+    const runAgent = () => Promise.reject(new Error('port is taken'))
+    expect(await run(['agent'], { runAgent })).toMatchObject({ code: 1, err: 'shoal: port is taken\n' })
+  })
+})
+
+describe('a command that asks an agent', () => {
+  it('ends with 1 and says where it looked when none runs', async () => {
+    const closed = createServer().listen(0, '127.0.0.1')
+    await once(closed, 'listening')
+    const dead = (closed.address() as { port: number }).port
+    closed.close()
+    for (const command of [['status'], ['blobs'], ['verify'], ['gc'], ['rm', 'aa']]) {
+      const { code, err } = await run([...command, '--admin', `127.0.0.1:${dead}`])
+      expect(code).toBe(1)
+      expect(err).toContain(`http://127.0.0.1:${dead}`)
+    }
+  })
+
+  it('ends with 1 when something else answers', async () => {
+    const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port: wrong } = other.address() as { port: number }
+    expect(await run(['status', '--admin', `http://127.0.0.1:${wrong}/`])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no agent'),
+    })
+    other.close()
+  })
+
+  it('looks on loopback when the agent listens everywhere', async () => {
+    expect((await run(['status'], { adminAddress: () => ({ host: '0.0.0.0', port }) })).code).toBe(0)
+  })
+
+  it('asks for the address when the agent chose its port itself', async () => {
+    expect(await run(['status'], { adminAddress: () => ({ host: '127.0.0.1', port: 0 }) })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--admin'),
+    })
+  })
+})
+
+it('status says it for people, and as JSON', async () => {
+  const { out } = await run(['status'])
+  for (const part of ['shoal 1.2.3, ready', '1 h 2 min', '1.5 GiB of 50 GiB', '127.0.0.1:5050', '3/4'])
+    expect(out).toContain(part)
+  expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
+})
+
+it('blobs lists them, and as JSON', async () => {
+  const { out } = await run(['blobs'])
+  for (const part of [A, AB, '3 MiB', '1 min ago', 'pinned', '3 blobs']) expect(out).toContain(part)
+  expect(JSON.parse((await run(['blobs', '--json'])).out)).toEqual(backend.held)
+  backend.held = []
+  expect((await run(['blobs'])).out).toBe('No blobs in the store.\n')
+})
+
+it('gc says what it removed', async () => {
+  expect((await run(['gc'])).out).toContain('Removed 1 blobs (2 KiB)')
+  expect(JSON.parse((await run(['gc', '--json'])).out)).toMatchObject({ removedBlobs: 1 })
+})
+
+describe('verify', () => {
+  it('ends with 0 when all blobs are good', async () => {
+    expect(await run(['verify'])).toMatchObject({ code: 0, out: '1 blobs, 1 KiB, checked in 2 s: 0 bad\n' })
+    expect(
+      (await run(['verify', '--json'])).out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).type),
+    ).toEqual(['blob', 'done'])
+  })
+
+  it('ends with 1 and names the bad ones', async () => {
+    backend.verifyEvents = async function* () {
+      yield { type: 'blob', digest: A, size: 1, outcome: 'corrupt' }
+      yield { type: 'done', checked: 2, bad: 1, bytes: 1, seconds: 0 }
+    }
+    expect(await run(['verify'])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`corrupt  ${A}`),
+      err: 'shoal: 1 of 2 blobs were bad\n',
+    })
+  })
+
+  it('ends with 1 when the check did not come to its end', async () => {
+    backend.verifyEvents = async function* () {
+      yield { type: 'blob', digest: A, size: 1, outcome: 'ok' }
+    }
+    expect(await run(['verify'])).toMatchObject({ code: 1, err: expect.stringContaining('before all blobs') })
+  })
+})
+
+describe('rm', () => {
+  it.each([
+    [['aaaa'], [A]],
+    [['sha256:ab'], [AB]],
+    [[A], [A]],
+    [
+      ['cd', 'aaa', A],
+      [C, A],
+    ],
+    [['sha512:cd'], [C]],
+  ])('takes %j', async (wanted, removed) => {
+    expect((await run(['rm', ...wanted])).code).toBe(0)
+    expect(backend.removed).toEqual(removed)
+  })
+
+  it.each([
+    [['a'], '2 blobs begin with a'],
+    [['ff'], 'no blob ff'],
+    [['aaaa', 'ff'], 'no blob ff'],
+    [['sha512:aa'], 'no blob sha512:aa'],
+  ])('removes nothing for %j', async (wanted, message) => {
+    expect(await run(['rm', ...wanted])).toMatchObject({ code: 1, err: expect.stringContaining(message) })
+    expect(backend.removed).toEqual([])
+  })
+
+  it('prints what it removed, and as JSON', async () => {
+    expect((await run(['rm', 'cd'])).out).toBe(`removed ${C} (5 B)\n`)
+    expect(JSON.parse((await run(['rm', 'aaaa', '--json'])).out)).toEqual([{ digest: A, bytes: 1_024 }])
+  })
+})
