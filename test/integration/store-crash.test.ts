@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
+import { DataDirLock } from '../../src/store/data-dir-lock.ts'
+import { DiskBlobStore } from '../../src/store/disk-blob-store.ts'
+import { HashPool } from '../../src/store/hash-pool.ts'
+import { silentLog } from '../fakes/silent-log.ts'
+import { knownBlobs, seededRandom } from '../fixtures/known-blobs.ts'
+
+const KILLS = 50
+const MAX_DELAY_MS = 120
+const WRITER = fileURLToPath(new URL('../fixtures/store-writer.ts', import.meta.url))
+const { signal } = new AbortController()
+
+let dir: string
+let hashes: HashPool
+let child: ChildProcess | undefined
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shoal-crash-'))
+  hashes = new HashPool({ log: silentLog }, { maxThreads: 1 })
+})
+afterAll(async () => {
+  child?.kill('SIGKILL')
+  await hashes.stop()
+  await rm(dir, { recursive: true })
+})
+
+/** Lets a writer run and kills it some time after it is ready. @returns what it said */
+async function runAndKill(seed: number, afterMs: number): Promise<string[]> {
+  const writer = spawn(process.execPath, [WRITER, dir, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  child = writer
+  const exited = once(writer, 'exit')
+  const said: string[] = []
+  const lines = createInterface({ input: writer.stdout })
+  const ended = once(lines, 'close')
+  const ready = Promise.withResolvers<void>()
+  lines.on('line', (line) => {
+    said.push(line)
+    if (line === 'ready') ready.resolve()
+  })
+  await Promise.race([ready.promise, exited])
+  await delay(afterMs)
+  writer.kill('SIGKILL')
+  const [code, killedBy] = await exited
+  await ended
+  expect({ code, killedBy }).toEqual({ code: null, killedBy: 'SIGKILL' })
+  return said
+}
+
+it(`has lost nothing and holds nothing wrong after ${KILLS} kills`, { timeout: 60_000 }, async () => {
+  const seed = Date.now() % 1_000_000
+  console.info(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const blobs = knownBlobs()
+  const finished = new Set<string>()
+  let goodClaims = 0
+
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    for (const line of await runAndKill(seed + kill, random() * MAX_DELAY_MS)) {
+      const [what = '', digest = ''] = line.split(' ')
+      if (what === 'stored') finished.add(digest)
+      if (what === 'removing') finished.delete(digest)
+    }
+
+    using lock = new DataDirLock({ dir })
+    lock.acquire()
+    await using store = new DiskBlobStore({ log: silentLog, clock: Date.now, hashes }, { dir, quotaBytes: 1024 ** 3 })
+    await store.start()
+    for await (const event of store.verify({ signal })) {
+      if (event.step === 'damaged' || event.step === 'unchecked') throw new Error(JSON.stringify(event))
+    }
+    const held = new Set<string>(store.list().map((blob) => blob.digest))
+    expect([...finished].filter((digest) => !held.has(digest))).toEqual([])
+    expect((await readdir(join(dir, 'partial'))).filter((name) => name.endsWith('.tmp'))).toEqual([])
+
+    for (const { digest, bytes } of blobs.filter((blob) => !held.has(blob.digest))) {
+      const size = await store.partialSize(digest)
+      if (size === undefined) continue
+      expect(size).toBe(bytes.length)
+      const partial = await store.openPartial(digest, size)
+      for (const [index, hash] of partial.claimed) {
+        if ((await partial.hashChunk(index)) !== hash) continue
+        const expected = bytes.subarray(chunkStart(partial.plan, index), chunkEnd(partial.plan, index))
+        const found = Buffer.alloc(expected.length)
+        await partial.read(found, chunkStart(partial.plan, index))
+        expect(found.equals(expected)).toBe(true)
+        goodClaims += 1
+      }
+      await partial.close()
+    }
+  }
+  expect(finished.size).toBeGreaterThan(0)
+  expect(goodClaims).toBeGreaterThan(0)
+  console.info(`${finished.size} blobs finished, ${goodClaims} chunks taken up`)
+})
