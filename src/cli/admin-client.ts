@@ -36,7 +36,7 @@ export class AdminClient implements AsyncDisposable {
   async *verify(): AsyncGenerator<VerifyEvent, void, undefined> {
     const { body } = await this.#ask('POST', '/api/verify', { headersMs: ANSWER_MS, bodyMs: 0 })
     try {
-      for await (const line of createInterface({ input: body })) yield parse<VerifyEvent>(line, this.#base)
+      for await (const line of createInterface({ input: body })) yield parse(line, this.#base) as VerifyEvent
     } catch (error) {
       if (error instanceof CliError) throw error
       throw new CliError(`the agent at ${this.#base} went away`, { cause: error })
@@ -51,7 +51,7 @@ export class AdminClient implements AsyncDisposable {
 
   async #json<T>(method: Dispatcher.HttpMethod, path: string, ms = ANSWER_MS): Promise<T> {
     const { body } = await this.#ask(method, path, { headersMs: ms, bodyMs: ms })
-    return parse<T>(await this.#text(body), this.#base)
+    return parse(await this.#text(body), this.#base) as T
   }
 
   async #ask(
@@ -84,9 +84,9 @@ export class AdminClient implements AsyncDisposable {
   }
 }
 
-function parse<T>(text: string, base: string): T {
+function parse(text: string, base: string): unknown {
   try {
-    return JSON.parse(text) as T
+    return JSON.parse(text)
   } catch (cause) {
     throw new CliError(`what answers at ${base} is no agent`, { cause })
   }

@@ -30,7 +30,7 @@ export function errorAnswer(thrown: unknown, kind: Kind): ErrorAnswer {
   }
   if (kind === 'blob' && (status === 502 || status === 503)) return answer(error, 404, 'BLOB_UNKNOWN')
   if (status === 405) return answer(error, 405, code, ['Allow', 'GET, HEAD'])
-  if (status === 416) return answer(error, 416, code, ['Content-Range', `bytes */${error.detail?.['size']}`])
+  if (status === 416) return answer(error, 416, code, ['Content-Range', `bytes */${Number(error.detail?.['size'])}`])
   return answer(error, status, code)
 }
 

@@ -83,11 +83,12 @@ export class HttpListener {
     // a connection that never asked for anything is not idle to the server
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     // a connection counts as idle only once its answer is out, of which the server does not tell
-    const idle = setInterval(() => servers.forEach((server) => void server.closeIdleConnections()), STOP_POLL_MS)
-    const deadline = setTimeout(
-      () => servers.forEach((server) => void server.closeAllConnections()),
-      options.deadlineMs,
-    )
+    const idle = setInterval(() => {
+      for (const server of servers) server.closeIdleConnections()
+    }, STOP_POLL_MS)
+    const deadline = setTimeout(() => {
+      for (const server of servers) server.closeAllConnections()
+    }, options.deadlineMs)
     try {
       await closed
     } finally {

@@ -114,7 +114,12 @@ export class RegistryRoutes {
 
   #isOwn(request: IncomingMessage): boolean {
     const via = request.headers['shoal-via']
-    return via !== undefined && `${via}`.split(',').some((id) => id.trim() === this.#init.instanceId)
+    return (
+      via !== undefined &&
+      String(via)
+        .split(',')
+        .some((id) => id.trim() === this.#init.instanceId)
+    )
   }
 
   #report(exchange: Exchange, resource: RegistryResource): void {

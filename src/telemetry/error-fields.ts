@@ -16,7 +16,7 @@ interface ErrorFields {
  * only where the error is a surprise.
  */
 export function errorFields(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return typeof error === 'object' ? String(error) : error
+  if (!(error instanceof Error)) return typeof error === 'object' ? Object.prototype.toString.call(error) : error
   const code = (error as { code?: unknown }).code
   const expected = error instanceof ShoalError && error.code !== 'INTERNAL'
   const fields: ErrorFields = {

@@ -11,8 +11,8 @@ export function textLine(json: string): string {
   }
   const { time, level, msg, component, ...fields } = record
   const parts = [new Date(Number(time)).toISOString(), (LEVELS[Number(level)] ?? String(level)).padEnd(LEVEL_WIDTH)]
-  if (component !== undefined) parts.push(`${String(component)}:`)
-  parts.push(String(msg ?? ''))
+  if (component !== undefined) parts.push(`${formatValue(component)}:`)
+  parts.push(typeof msg === 'string' ? msg : '')
   for (const [name, value] of Object.entries(fields)) parts.push(`${name}=${formatValue(value)}`)
   return `${parts.join(' ')}\n`
 }

@@ -1,6 +1,6 @@
 import type { ListAnswer, Scope } from '../../src/blob/ports.ts'
 import type { ManifestAnswer, ManifestHead, OpenBlob, PullServices } from '../../src/blob/services.ts'
-import { ShoalError } from '../../src/errors.ts'
+import type { ShoalError } from '../../src/errors.ts'
 
 /** What the origin and the store behind the services are like. */
 export type Weather =

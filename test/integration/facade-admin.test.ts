@@ -78,7 +78,7 @@ describe('verify', () => {
 
   it('says so when the check itself fails', async () => {
     backend.verifyEvents = async function* () {
-      throw new Error('disk gone')
+      yield await Promise.reject(new Error('disk gone'))
     }
     const answer = await ask(port, '/api/verify', { method: 'POST' })
     expect(JSON.parse(answer.body.toString())).toMatchObject({ type: 'failed' })
@@ -97,7 +97,7 @@ describe('verify', () => {
     const [response] = await once(sent, 'response')
     response.on('error', () => {})
     response.destroy()
-    await stopped.promise
+    await expect(stopped.promise).resolves.toBeUndefined()
   })
 })
 

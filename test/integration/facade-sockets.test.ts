@@ -89,7 +89,9 @@ it('aborts the read that a client waited for when it leaves', async () => {
   response.on('error', () => {})
   response.destroy()
   await aborted.promise
-  await (await openedReader(services)).closed
+  const reader = await openedReader(services)
+  await reader.closed
+  expect(reader.closeCount).toBe(1)
 })
 
 it('reads no further than its buffers while a client does not read, and cuts it after the idle time', async () => {

@@ -5,5 +5,5 @@ export interface CommandContext {
   readonly client: AdminClient
   readonly json: boolean
   /** Writes to standard output as it is. */
-  print(text: string): void
+  readonly print: (text: string) => void
 }

@@ -29,10 +29,12 @@ it.each([
 ])('writes %i bytes as %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text))
 
 it('reads what it writes, to three figures', () => {
-  fc.assert(
-    fc.property(fc.nat({ max: 2 ** 50 }), (bytes) => {
-      const again = parseByteSize(formatBytes(bytes)) ?? -1
-      return Math.abs(again - bytes) <= Math.max(1, bytes * 0.006)
-    }),
-  )
+  const check = (): void =>
+    fc.assert(
+      fc.property(fc.nat({ max: 2 ** 50 }), (bytes) => {
+        const again = parseByteSize(formatBytes(bytes)) ?? -1
+        return Math.abs(again - bytes) <= Math.max(1, bytes * 0.006)
+      }),
+    )
+  expect(check).not.toThrow()
 })
