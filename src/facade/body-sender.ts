@@ -27,8 +27,8 @@ export class BodySender {
   }
 
   /**
-   * @param options.signal aborts when the client has left
    * When this rejects and `progress.onFirstBytes` was not called, nothing was sent and an error can still be answered.
+   * @param options.signal aborts when the client has left
    * @throws ShoalError of the reader, or ABORTED when the client left; the response is then cut, never ended
    */
   async send(

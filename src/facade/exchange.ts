@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { ShoalError } from '../errors.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
@@ -16,8 +15,6 @@ export class Exchange implements Disposable {
   /** The `ns` that the client named, echoed in the answer. */
   namespace: string | undefined
   readonly #linked: LinkedSignal
-  // not the response's `close`: one that is queued behind another on its connection never gets it
-  readonly #socket: Socket
   readonly #onClose = (): void => this.#linked.abort(new DOMException('the client has left', 'AbortError'))
 
   constructor(components: { request: IncomingMessage; response: ServerResponse }, init: { firstByteMs: number }) {
@@ -25,9 +22,8 @@ export class Exchange implements Disposable {
     this.response = components.response
     this.isHead = components.request.method === 'HEAD'
     this.#linked = linkSignals([], init.firstByteMs)
-    this.#socket = components.request.socket
-    this.#socket.once('close', this.#onClose)
-    if (this.#socket.destroyed) this.#onClose()
+    this.response.once('close', this.#onClose)
+    if (this.response.destroyed) this.#onClose()
   }
 
   get signal(): AbortSignal {
@@ -62,6 +58,6 @@ export class Exchange implements Disposable {
 
   [Symbol.dispose](): void {
     this.#linked[Symbol.dispose]()
-    this.#socket.off('close', this.#onClose)
+    this.response.off('close', this.#onClose)
   }
 }

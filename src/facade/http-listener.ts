@@ -110,6 +110,8 @@ export class HttpListener {
     server.timeout = this.#init.idleMs
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
+      // every request that waits for its turn on this connection listens for its end
+      socket.setMaxListeners(0)
       socket.once('close', () => this.#sockets.delete(socket))
     })
     const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -13,6 +13,7 @@ import { Exchange } from './exchange.ts'
 import type { FacadeMetrics } from './facade-metrics.ts'
 import { answerList } from './list-answer.ts'
 import { answerManifest } from './manifest-answer.ts'
+import { responseTurn } from './response-turn.ts'
 
 const PING = Buffer.from('{}')
 const JSON_TYPE = 'application/json'
@@ -54,6 +55,7 @@ export class RegistryRoutes {
 
   /** Answers the request, whatever comes; never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (response.socket === null && !(await responseTurn(request, response))) return
     using exchange = new Exchange({ request, response }, this.#init)
     const [path, query] = splitOnce(request.url ?? '', '?')
     let resource: RegistryResource = { kind: 'unknown' }
@@ -80,7 +82,7 @@ export class RegistryRoutes {
       const registry = resolveRegistry(ns, this.#init.upstream)
       exchange.namespace = ns
       const answer = await exchange.within(services.lists.catalog({ registry, authorization }, rest, { signal }))
-      return answerList(exchange, answer, { contentType: answer.contentType ?? JSON_TYPE, path })
+      return answerList(exchange, answer, { contentType: answer.contentType, path })
     }
     const scope: Scope = { repository: resolveRepository(resource.name, ns, this.#init.upstream), authorization }
     exchange.namespace = ns
@@ -96,7 +98,7 @@ export class RegistryRoutes {
         return answerBlob(exchange, { ...this.#components, blobs: services.blobs }, scope, resource.digest)
       case 'tags': {
         const answer = await exchange.within(services.lists.tags(scope, rest, { signal }))
-        return answerList(exchange, answer, { contentType: answer.contentType ?? JSON_TYPE, path })
+        return answerList(exchange, answer, { contentType: answer.contentType, path })
       }
       case 'referrers': {
         const { digest } = resource
