@@ -1,4 +1,4 @@
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
+import { type LookupAddress, lookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { ShoalError } from '../errors.ts'
 
@@ -66,19 +66,21 @@ export class AddressGuard {
   }
 }
 
-/** `dns.lookup` that knows no forbidden addresses; for the `lookup` option of a socket. */
-export const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...(options as LookupOptions), all: true }, (error, addresses) => {
-    if (error !== null) {
-      callback(error, [])
-      return
-    }
-    const allowed = addresses.filter((one) => !isForbiddenAddress(one.address))
-    const first: LookupAddress | undefined = allowed[0]
-    if (first === undefined) callback(notAllowed(hostname), [])
-    else if (options.all === true) callback(null, allowed)
-    else callback(null, first.address, first.family)
-  })
+/** A `lookup` that knows no forbidden addresses, for the options of a socket. */
+export function guardLookup(resolve: LookupFunction = lookup): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) {
+        callback(error, [])
+        return
+      }
+      const allowed = (found as LookupAddress[]).filter((one) => !isForbiddenAddress(one.address))
+      const first = allowed[0]
+      if (first === undefined) callback(notAllowed(hostname), [])
+      else if (options.all === true) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
 }
 
 function notAllowed(host: string): ShoalError {

@@ -23,13 +23,6 @@ export interface BlobSourceInit {
   readonly resumeBackoff: Backoff
 }
 
-/** Where in the blob the reading is. */
-interface Progress {
-  position: number
-  /** The position to end at, as soon as it is known. */
-  end: number | undefined
-}
-
 /** One blob at an origin. Bodies go on by themselves after a cut or a stall; nothing of them is verified. */
 export class BlobSource implements ChunkSource {
   readonly kind = 'origin'
@@ -51,56 +44,51 @@ export class BlobSource implements ChunkSource {
     return { totalSize, bytes: this.#bytes(range, first, options) }
   }
 
+  /** One generator and no delegation: each level costs a good part of what the network does. */
   async *#bytes(
     range: { start: number; end: number | undefined },
     first: BlobAnswer,
     options: Abortable,
   ): AsyncGenerator<Uint8Array> {
-    const progress: Progress = { position: range.start, end: endOf(range.end, first) }
+    const { bucket } = this.#components
     let current: BlobAnswer | undefined = first
+    let position = range.start
+    let end = endOf(range.end, first)
     for (let fruitless = 0; ; ) {
-      const before = progress.position
+      const before = position
       let failure: ShoalError
       try {
         if (current === undefined) {
           current = await this.#request({ start: before, end: range.end }, { ...options, tries: 1 })
           assertSameBlob(this.id, first, current)
-          progress.end ??= endOf(range.end, current)
+          end ??= endOf(range.end, current)
         }
-        yield* this.#read(current, progress, options)
-        if (progress.position === (progress.end ?? progress.position)) return
+        let { skip } = current
+        for await (const part of current.answer.body as AsyncIterable<Buffer>) {
+          const bytes = cut(part, skip, end === undefined ? Infinity : end - position)
+          const skipped = Math.min(skip, part.length)
+          skip -= skipped
+          if (bytes.length > 0) {
+            if (bucket !== undefined) await bucket.take(bytes.length, options)
+            position += bytes.length
+            yield bytes
+          }
+          if (position !== end || skip > 0) continue
+          if (holdsMore(current, end)) return
+          if (skipped + bytes.length < part.length) throw misbehaved(this.id, 'body is longer than announced')
+        }
+        if (end === undefined || position === end) return
         failure = new OriginFailure('ORIGIN_UNAVAILABLE', `${this.id}: body ended early`, { again: true })
       } catch (error) {
         failure = toOriginFailure(this.id, error, options.signal)
         current?.answer.body.destroy()
         // What is missing is only the end of the message.
-        if (progress.position === progress.end && failure instanceof OriginFailure && failure.again) return
+        if (position === end && isPassing(failure)) return
       }
       current = undefined
-      fruitless = progress.position > before ? 0 : fruitless + 1
-      const again = failure instanceof OriginFailure && (failure.again || failure.unreachable)
-      if (!again || fruitless >= this.#init.resumeTries) throw failure
+      fruitless = position > before ? 0 : fruitless + 1
+      if (!isPassing(failure) || fruitless >= this.#init.resumeTries) throw failure
       await wait(backoffMs(this.#init.resumeBackoff, fruitless + 1, failure), options)
-    }
-  }
-
-  async *#read(from: BlobAnswer, progress: Progress, options: Abortable): AsyncGenerator<Uint8Array> {
-    const { bucket } = this.#components
-    let { skip } = from
-    for await (const part of from.answer.body as AsyncIterable<Buffer>) {
-      const skipped = Math.min(skip, part.length)
-      skip -= skipped
-      const room = (progress.end ?? Infinity) - progress.position
-      const bytes = skipped === 0 && part.length <= room ? part : part.subarray(skipped, skipped + room)
-      if (bytes.length > 0) {
-        if (bucket !== undefined) await bucket.take(bytes.length, options)
-        progress.position += bytes.length
-        yield bytes
-      }
-      if (progress.position !== progress.end) continue
-      // The rest of a whole blob that came instead of a range.
-      if ((from.bodyEnd ?? Infinity) > progress.end && from.totalSize !== progress.end) return
-      if (skipped + bytes.length < part.length) throw misbehaved(this.id, 'body is longer than announced')
     }
   }
 
@@ -124,4 +112,19 @@ export class BlobSource implements ChunkSource {
 function endOf(asked: number | undefined, { totalSize, bodyEnd }: BlobAnswer): number | undefined {
   const size = totalSize ?? (asked === undefined ? bodyEnd : undefined)
   return asked === undefined ? size : Math.min(asked, size ?? asked)
+}
+
+function cut(part: Buffer, skip: number, room: number): Buffer {
+  return skip === 0 && part.length <= room ? part : part.subarray(skip, skip + room)
+}
+
+/** Whether a body goes on behind the asked range because a whole blob came instead. */
+function holdsMore({ bodyEnd, totalSize }: BlobAnswer, end: number): boolean {
+  return (bodyEnd ?? Infinity) > end && totalSize !== end
+}
+
+/** Whether the origin may be fine again in a moment: it is, or counts as, out of reach, and set no long wait. */
+function isPassing(failure: ShoalError): boolean {
+  if (!(failure instanceof OriginFailure)) return false
+  return failure.again || (failure.code === 'ORIGIN_UNAVAILABLE' && failure.retryAfterMs === undefined)
 }

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import type { LookupFunction } from 'node:net'
 import type {
   Abortable,
   ChunkSource,
@@ -14,7 +15,7 @@ import { MANIFEST_ACCEPT, OCI_INDEX } from '../oci/media-type.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
-import { AddressGuard } from './address-guard.ts'
+import { AddressGuard, guardLookup } from './address-guard.ts'
 import { BlobSource } from './blob-source.ts'
 import { discard, readBounded } from './bounded-body.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
@@ -54,17 +55,21 @@ export class OriginClient implements Origin {
   readonly #init: OriginClientInit
   readonly #identityKey = randomBytes(32)
 
-  constructor(components: { log: Logger; clock: Clock; credentials: Credentials }, init: OriginClientInit) {
+  /** @param components.lookup another way to resolve names, for tests */
+  constructor(
+    components: { log: Logger; clock: Clock; credentials: Credentials; lookup?: LookupFunction },
+    init: OriginClientInit,
+  ) {
     const endpoints = new RegistryEndpoints(init)
     const guard = new AddressGuard({ exempt: endpoints.named() })
-    const pool = new OriginPool({ endpoints, guard }, init)
+    const pool = new OriginPool({ endpoints, guard, lookup: guardLookup(components.lookup) }, init)
     const breaker = new CircuitBreaker(components, { openMs: init.outageMs })
     this.#endpoints = endpoints
     this.#credentials = components.credentials
     this.#pool = pool
     this.#requester = new RegistryRequester(
       { ...components, endpoints, guard, pool, breaker },
-      { tries: init.tries, backoff: init.backoff, windowMs: init.retryWindowMs },
+      { tries: init.tries, backoff: init.backoff, windowMs: init.retryWindowMs, questionMs: init.questionMs },
     )
     const { rateBytesPerSecond } = init
     this.#bucket =

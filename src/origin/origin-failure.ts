@@ -63,8 +63,9 @@ export function toOriginFailure(registry: string, error: unknown, signal: AbortS
   const code = codeOf(error)
   const facts = { cause: error, detail: { registry, code } }
   if (BROKEN_HTTP.test(code)) return misbehaved(registry, 'does not speak HTTP properly', { cause: error })
-  if (code.startsWith('UND_ERR_INVALID_') || code === 'UND_ERR_NOT_SUPPORTED') {
-    return new ShoalError('INTERNAL', 'request could not be made', facts)
+  // undici's word for a request that it will not send, and for a proxy that wants to be paid attention to first (407).
+  if (code === 'UND_ERR_INVALID_ARG') {
+    return new OriginFailure('ORIGIN_UNAVAILABLE', `${registry}: request could not be made`, facts)
   }
   if (TLS_TRUST.test(code)) {
     return new OriginFailure('ORIGIN_UNAVAILABLE', `${registry}: no trusted connection (${code})`, {

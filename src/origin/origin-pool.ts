@@ -1,8 +1,8 @@
-import { isIP } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import type { Abortable } from '../blob/ports.ts'
-import { type AddressGuard, authorityOf, guardedLookup, hostOf } from './address-guard.ts'
+import { type AddressGuard, authorityOf, hostOf } from './address-guard.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
 import type { RegistryEndpoints } from './registry-endpoint.ts'
 
@@ -31,6 +31,13 @@ export interface PoolInit {
   readonly proxy: ProxySettings
 }
 
+interface Components {
+  readonly guard: AddressGuard
+  readonly endpoints: RegistryEndpoints
+  /** Knows no forbidden addresses. */
+  readonly lookup: LookupFunction
+}
+
 interface Dispatchers {
   readonly direct: Dispatcher
   readonly proxied: Dispatcher | undefined
@@ -41,11 +48,11 @@ interface Dispatchers {
  * own share theirs; long bodies and short questions each have their own.
  */
 export class OriginPool {
-  readonly #components: { guard: AddressGuard; endpoints: RegistryEndpoints }
+  readonly #components: Components
   readonly #init: PoolInit
   readonly #dispatchers = new Map<string, Dispatchers>()
 
-  constructor(components: { guard: AddressGuard; endpoints: RegistryEndpoints }, init: PoolInit) {
+  constructor(components: Components, init: PoolInit) {
     this.#components = components
     this.#init = init
   }
@@ -104,9 +111,9 @@ export class OriginPool {
       maxHeaderSize: MAX_HEADER_BYTES,
     }
     const connectOptions = { ...tls, timeout: connectMs, allowH2: false }
+    const { guard, lookup } = this.#components
     const free = buildConnector(connectOptions)
-    const guarded = buildConnector({ ...connectOptions, lookup: guardedLookup })
-    const { guard } = this.#components
+    const guarded = buildConnector({ ...connectOptions, lookup })
     const connect: buildConnector.connector = (target, callback) => {
       const authority = authorityOf(new URL(`${target.protocol}//${target.host ?? target.hostname}`))
       const connector = guard.isExempt(authority) ? free : guarded

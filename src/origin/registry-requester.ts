@@ -2,6 +2,7 @@ import type { Abortable } from '../blob/ports.ts'
 import { hasCode, type ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { linkSignals } from '../util/signals.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { discard, readBounded } from './bounded-body.ts'
@@ -48,12 +49,14 @@ interface Components {
 /** Asks a registry's servers one after the other, with the right credentials, and again where that may help. */
 export class RegistryRequester {
   readonly #components: Components
+  readonly #questionMs: number
   readonly #attempts: Attempts
   readonly #auth: TokenAuth
 
-  constructor(components: Components, init: AttemptsInit) {
+  constructor(components: Components, init: AttemptsInit & { readonly questionMs: number }) {
     const { clock, credentials } = components
     this.#components = components
+    this.#questionMs = init.questionMs
     this.#attempts = new Attempts(components, init)
     this.#auth = new TokenAuth({
       clock,
@@ -78,7 +81,10 @@ export class RegistryRequester {
     for (const [index, endpoint] of servers.entries()) {
       try {
         const { registry } = scope
-        const once = (): Promise<T> => this.#once(endpoint, scope, question, consume, options)
+        const once = (): Promise<T> =>
+          this.#within(registry, question.traffic, options, (limited) =>
+            this.#once(endpoint, scope, question, consume, limited),
+          )
         return await this.#attempts.run(once, { ...options, registry, host: endpoint.base.origin })
       } catch (error) {
         if (options.signal.aborted || index === servers.length - 1) throw error
@@ -86,6 +92,24 @@ export class RegistryRequester {
       }
     }
     throw misbehaved(scope.registry, 'has no server')
+  }
+
+  /** A question has to be answered in full by a deadline, however slowly an origin trickles. */
+  async #within<T>(
+    registry: string,
+    traffic: Traffic,
+    { signal }: Abortable,
+    run: (options: Abortable) => Promise<T>,
+  ): Promise<T> {
+    if (traffic === 'bodies') return await run({ signal })
+    using limited = linkSignals([signal], this.#questionMs)
+    try {
+      return await run({ signal: limited.signal })
+    } catch (error) {
+      if (signal.aborted || !limited.signal.aborted) throw error
+      const message = `${registry}: does not answer in full in time`
+      throw new OriginFailure('ORIGIN_UNAVAILABLE', message, { cause: error, detail: { registry }, again: true })
+    }
   }
 
   async #once<T>(
@@ -167,13 +191,14 @@ export class RegistryRequester {
     const { registry } = endpoint
     const { protocol, origin: host } = request.url
     const plainHttp = endpoint.plainHttp || protocol === 'http:'
-    const once = async (): Promise<Buffer> => {
-      const options = { registry, plainHttp, traffic: 'questions', signal } as const
+    const ask = async (limited: Abortable): Promise<Buffer> => {
+      const options = { registry, plainHttp, traffic: 'questions', ...limited } as const
       const answer = await requestWithRedirects(this.#components, request, options)
       if (answer.status === 200) return await readBounded(registry, answer, MAX_TOKEN_BYTES)
       discard(answer)
       throw tokenFailure(registry, answer, this.#components.clock())
     }
+    const once = (): Promise<Buffer> => this.#within(registry, 'questions', { signal }, ask)
     try {
       return await this.#attempts.run(once, { registry, host, signal })
     } catch (error) {

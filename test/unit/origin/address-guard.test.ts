@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { hasCode } from '../../../src/errors.ts'
-import { AddressGuard, guardedLookup, isForbiddenAddress } from '../../../src/origin/address-guard.ts'
+import { AddressGuard, guardLookup, isForbiddenAddress } from '../../../src/origin/address-guard.ts'
 
 describe('isForbiddenAddress', () => {
   it.each([
@@ -54,15 +54,27 @@ describe('AddressGuard', () => {
   })
 })
 
-describe('guardedLookup', () => {
+describe('guardLookup', () => {
   const resolve = (host: string, all: boolean): Promise<unknown> =>
     new Promise((done, fail) => {
-      guardedLookup(host, { all }, (error, address) => (error === null ? done(address) : fail(error)))
+      guardLookup()(host, { all }, (error, address) => (error === null ? done(address) : fail(error)))
     })
 
   it('gives allowed addresses in both forms', async () => {
     expect(await resolve('127.0.0.1', false)).toBe('127.0.0.1')
     expect(await resolve('127.0.0.1', true)).toEqual([{ address: '127.0.0.1', family: 4 }])
+  })
+
+  it('drops the forbidden ones among several', () => {
+    expect.assertions(1)
+    const addresses = [
+      { address: 'fe80::1', family: 6 },
+      { address: '10.0.0.1', family: 4 },
+    ]
+    const lookup = guardLookup((_, __, callback) => callback(null, addresses))
+    lookup('two.example', { all: true }, (error, found) => {
+      expect([error, found]).toEqual([null, [{ address: '10.0.0.1', family: 4 }]])
+    })
   })
 
   it('fails with a code of ours when no address is left', async () => {
