@@ -7,7 +7,7 @@ const PARTS = [
 
 /** The two largest units of a duration: `2 d 3 h`, `4 min 5 s`, `320 ms`. */
 export function formatDuration(milliseconds: number): string {
-  if (milliseconds < 1_000) return `${Math.max(0, Math.round(milliseconds))} ms`
+  if (milliseconds < 999.5) return `${Math.max(0, Math.round(milliseconds))} ms`
   let rest = Math.round(milliseconds / 1_000)
   const shown: string[] = []
   for (const [name, seconds] of PARTS) {
