@@ -1,9 +1,3 @@
-const KIB = 1024
-const MIB = 1024 * KIB
-
-/** Measured against 256 KiB and 512 KiB, which are slower to one client, and three buffers instead of two, which is no faster. */
-export const BODY_BUFFERS = { bufferBytes: MIB, smallBytes: 64 * KIB, budgetBytes: 32 * MIB, keptBuffers: 8 } as const
-
 /**
  * Buffers for bodies on their way out, shared by all responses. Never waits: a client that does not read must not
  * hold up the others. When too much is out already, buffers are small and not kept.
