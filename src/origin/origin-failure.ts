@@ -52,7 +52,7 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_PRX_CONN',
 ])
-const BROKEN_HTTP = /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW$)/
+const TOO_LARGE = 'UND_ERR_HEADERS_OVERFLOW'
 const TLS_TRUST = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO$|UND_ERR_PRX_TLS$)/
 const SILENT = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
@@ -62,7 +62,7 @@ export function toOriginFailure(registry: string, error: unknown, signal: AbortS
   if (error instanceof ShoalError) return error
   const code = codeOf(error)
   const facts = { cause: error, detail: { registry, code } }
-  if (BROKEN_HTTP.test(code)) return misbehaved(registry, 'does not speak HTTP properly', { cause: error })
+  if (code === TOO_LARGE) return misbehaved(registry, 'sends too large headers', { cause: error })
   // undici's word for a request that it will not send, and for a proxy that wants to be paid attention to first (407).
   if (code === 'UND_ERR_INVALID_ARG') {
     return new OriginFailure('ORIGIN_UNAVAILABLE', `${registry}: request could not be made`, facts)
