@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { ShoalError } from '../errors.ts'
+import type { ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import { OriginFailure } from './origin-failure.ts'
 

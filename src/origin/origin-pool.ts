@@ -2,6 +2,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import type { Abortable } from '../blob/ports.ts'
+import { ShoalError } from '../errors.ts'
 import { type AddressGuard, authorityOf, hostOf } from './address-guard.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
 import type { RegistryEndpoints } from './registry-endpoint.ts'
@@ -13,7 +14,7 @@ const KEEP_ALIVE_MS = 30_000
 const MAX_HEADER_BYTES = 64 * 1024
 
 export interface ProxySettings {
-  /** Empty: none. */
+  /** URL, or host:port for http; empty: none. */
   readonly http: string
   readonly https: string
   /** As in NO_PROXY. */
@@ -54,7 +55,8 @@ export class OriginPool {
 
   constructor(components: Components, init: PoolInit) {
     this.#components = components
-    this.#init = init
+    const { http, https, no } = init.proxy
+    this.#init = { ...init, proxy: { http: proxyUrl(http), https: proxyUrl(https), no } }
   }
 
   /** One request, no redirects. Rejects with what undici says, or with the signal's reason. */
@@ -82,9 +84,11 @@ export class OriginPool {
   }
 
   async close(): Promise<void> {
-    const all = [...this.#dispatchers.values()].flatMap(({ direct, proxied }) => [direct, proxied])
+    const all = [...this.#dispatchers.values()].flatMap(({ direct, proxied }) =>
+      proxied ? [direct, proxied] : [direct],
+    )
     this.#dispatchers.clear()
-    await Promise.all(all.map((one) => one?.destroy()))
+    await Promise.all(all.map((one) => one.destroy()))
   }
 
   #dispatcher(registry: string, url: URL, traffic: Traffic): Dispatcher {
@@ -137,6 +141,15 @@ export class OriginPool {
 /** The usual authorities and this one: a registry with a private authority may redirect to a public host. */
 function trusting(ca: string): SecureContext {
   return createSecureContext({ ca: [...getCACertificates('default'), ca] })
+}
+
+/** @throws ShoalError CONFIG_INVALID */
+function proxyUrl(text: string): string {
+  if (text === '') return ''
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
+  // Not quoted: it may hold a password.
+  if (url === null) throw new ShoalError('CONFIG_INVALID', 'configuration: the proxy of the environment is no URL')
+  return url.href
 }
 
 function isLoopback(host: string): boolean {

@@ -4,9 +4,9 @@ import type { SourceBody } from '../../src/blob/ports.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { OriginClient, OriginClientInit } from '../../src/origin/origin-client.ts'
-import type { Fault } from '../fixtures/fault-origin-faults.ts'
 import { FaultOrigin } from '../fixtures/fault-origin.ts'
 import { clientFor, scopeOf } from '../fixtures/fault-origin-client.ts'
+import type { Fault } from '../fixtures/fault-origin-faults.ts'
 
 const SIZE = 1_000_000
 const content = randomBytes(SIZE)

@@ -26,21 +26,24 @@ describe('RegistryEndpoints', () => {
   })
 
   it.each([
-    ['*', 'anything.example:1', true],
-    ['*.example.com', 'a.b.example.com', true],
-    ['*.example.com', 'r.example.com:5000', true],
-    ['*.example.com', 'example.com', false],
-    ['*.example.com', 'xexample.com', false],
-    ['registry.example', 'registry.example:5000', true],
-    ['registry.example', 'registryxexample', false],
-    ['registry.example:5000', 'registry.example:5000', true],
-    ['registry.example:5000', 'registry.example:5001', false],
-    ['registry.example:5000', 'registry.example', false],
-    ['docker.io', 'docker.io.evil.example', false],
-    ['Docker.IO', 'docker.io', true],
-  ])('allow-list %s and registry %s: %s', (glob, registry, allowed) => {
-    const ask = (): unknown => endpoints([glob]).of(registry)
-    if (allowed) expect(ask).not.toThrow()
-    else expect(ask).toThrow(expect.objectContaining({ code: 'REGISTRY_NOT_ALLOWED' }))
+    ['*', 'anything.example:1'],
+    ['*.example.com', 'a.b.example.com'],
+    ['*.example.com', 'r.example.com:5000'],
+    ['registry.example', 'registry.example:5000'],
+    ['registry.example:5000', 'registry.example:5000'],
+    ['Docker.IO', 'docker.io'],
+  ])('the allow-list %s has %s in it', (glob, registry) => {
+    expect(endpoints([glob]).of(registry)).toHaveLength(1)
+  })
+
+  it.each([
+    ['*.example.com', 'example.com'],
+    ['*.example.com', 'xexample.com'],
+    ['registry.example', 'registryxexample'],
+    ['registry.example:5000', 'registry.example:5001'],
+    ['registry.example:5000', 'registry.example'],
+    ['docker.io', 'docker.io.evil.example'],
+  ])('the allow-list %s has %s not in it', (glob, registry) => {
+    expect(() => endpoints([glob]).of(registry)).toThrow(expect.objectContaining({ code: 'REGISTRY_NOT_ALLOWED' }))
   })
 })
