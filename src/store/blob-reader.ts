@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { toStoreError } from './file-errors.ts'
+import { storing, toStoreError } from './file-errors.ts'
 
 export interface FileReaderInit {
   readonly digest: Digest
@@ -42,7 +42,7 @@ export class FileBlobReader implements BlobReader {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#handle.close().finally(this.#onClose)
+    this.#closing ??= storing('could not close a blob', () => this.#handle.close()).finally(this.#onClose)
     return this.#closing
   }
 }

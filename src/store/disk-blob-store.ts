@@ -87,6 +87,10 @@ export class DiskBlobStore implements ManagedBlobStore {
       await mkdir(this.#paths.partials, { recursive: true, mode: 0o700 })
       await this.#partials.scan()
       await this.#index.open()
+      // A crash came between the rename and the removal of the log, or the blob was stored in another way.
+      for (const digest of this.#partials.entries.keys()) {
+        if (this.#index.get(digest) !== undefined) await this.#partials.remove(digest).catch(() => {})
+      }
     })
     this.#isRunning = true
   }

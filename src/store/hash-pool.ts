@@ -10,9 +10,12 @@ export const MAX_HASH_THREADS = Math.min(4, availableParallelism())
 // Short enough that a chunk somebody waits for is not held up behind the check of a large file.
 const FILE_STEP_BYTES = 16 * 1024 * 1024
 
+// A thread costs some 15 MB; starting one, some 50 ms.
+const IDLE_CHECK_MS = 15_000
+
 /**
- * SHA-256 of files, off the event loop. Threads start when they are needed and do not keep the process alive while they
- * are idle. The file descriptor of a job must stay open until its promise settles: a closed number could already
+ * SHA-256 of files, off the event loop. Threads start when they are needed, end when they were idle for a while, and do
+ * not keep the process alive meanwhile. The file descriptor of a job must stay open until its promise settles: a closed number could already
  * belong to another file.
  */
 export class HashPool implements AsyncDisposable {
@@ -20,6 +23,7 @@ export class HashPool implements AsyncDisposable {
   readonly #maxThreads: number
   readonly #threads = new Set<HashThread>()
   #nextStream = 0
+  #idleTimer: NodeJS.Timeout | undefined
   #stopped = false
 
   constructor(components: { log: Logger }, init: { maxThreads: number }) {
@@ -63,6 +67,7 @@ export class HashPool implements AsyncDisposable {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    clearInterval(this.#idleTimer)
     const threads = [...this.#threads]
     this.#threads.clear()
     await Promise.all(threads.map((thread) => thread.end()))
@@ -93,6 +98,18 @@ export class HashPool implements AsyncDisposable {
       this.#log.error({ err: cause }, 'a hash thread died')
     })
     this.#threads.add(thread)
+    this.#idleTimer ??= setInterval(() => this.#endIdle(), IDLE_CHECK_MS).unref()
     return thread
+  }
+
+  #endIdle(): void {
+    for (const thread of this.#threads) {
+      if (!thread.checkIdle()) continue
+      this.#threads.delete(thread)
+      void thread.end()
+    }
+    if (this.#threads.size > 0) return
+    clearInterval(this.#idleTimer)
+    this.#idleTimer = undefined
   }
 }

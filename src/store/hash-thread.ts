@@ -19,6 +19,7 @@ export class HashThread {
   #cause: unknown
   #ending = false
   #alive = true
+  #idSeen = -1
   /** Running digests that live in this thread. */
   streams = 0
 
@@ -49,6 +50,13 @@ export class HashThread {
 
   get id(): number {
     return this.#worker.threadId
+  }
+
+  /** Whether nothing was asked of it since the last call and nothing lives in it. */
+  checkIdle(): boolean {
+    const isIdle = this.load === 0 && this.streams === 0 && this.#idSeen === this.#nextId
+    this.#idSeen = this.#nextId
+    return isIdle
   }
 
   run(job: HashJob): Promise<string> {

@@ -14,6 +14,7 @@ import type { ChunkLogFile } from './chunk-log-file.ts'
 import { storing } from './file-errors.ts'
 import type { FileSync } from './file-sync.ts'
 import type { HashPool } from './hash-pool.ts'
+import { InlineDigest } from './inline-digest.ts'
 import type { RunningDigest } from './running-digest.ts'
 
 /** What a power cut may cost, and what is left to sync at the end. */
@@ -51,7 +52,7 @@ export class DiskPartialBlob implements PartialBlob {
   readonly #home: PartialHome
   readonly #handle: FileHandle
   readonly #chunkLog: ChunkLogFile
-  readonly #running: RunningDigest
+  readonly #running: RunningDigest | InlineDigest
   readonly #jobs = new Set<Promise<unknown>>()
   #state: State = 'open'
   #appended = 0
@@ -69,7 +70,8 @@ export class DiskPartialBlob implements PartialBlob {
     this.plan = init.plan
     this.#handle = init.handle
     this.#chunkLog = init.chunkLog
-    this.#running = components.hashes.runningDigest()
+    const isSmall = init.plan.count === 1
+    this.#running = isSmall ? new InlineDigest(init) : components.hashes.runningDigest()
   }
 
   get claimed(): ReadonlyMap<number, ChunkHash> {
@@ -104,7 +106,10 @@ export class DiskPartialBlob implements PartialBlob {
 
   async hashChunk(index: number): Promise<ChunkHash> {
     const { start, end } = this.#chunk(index)
-    return await this.#job('could not hash a chunk', () => this.#hashes.hashRange(this.#handle.fd, start, end))
+    return await this.#job('could not hash a chunk', () => {
+      if (this.plan.count === 1) return new InlineDigest({ handle: this.#handle }).append(this.#handle.fd, start, end)
+      return this.#hashes.hashRange(this.#handle.fd, start, end)
+    })
   }
 
   async appendToDigest(index: number): Promise<ChunkHash> {
@@ -144,15 +149,19 @@ export class DiskPartialBlob implements PartialBlob {
   async discard(): Promise<void> {
     this.#mustBeOpen()
     this.#state = 'discarded'
-    await this.#close(true)
+    this.#closing ??= this.#end(async () => true)
+    await this.#closing
   }
 
-  async close(): Promise<void> {
-    await this.#committing?.catch(() => {})
-    const isOpen = this.#state === 'open'
-    if (this.#state !== 'discarded') this.#state = 'closed'
-    await this.#quiet()
-    await this.#close(isOpen && (this.#chunkLog.isEmpty || this.#syncError !== undefined))
+  close(): Promise<void> {
+    this.#closing ??= this.#end(async () => {
+      await this.#committing?.catch(() => {})
+      const isCommitted = this.#state === 'committed'
+      this.#state = 'closed'
+      await this.#quiet()
+      return !isCommitted && (this.#chunkLog.isEmpty || this.#syncError !== undefined)
+    })
+    return this.#closing
   }
 
   async #commit(): Promise<void> {
@@ -198,19 +207,20 @@ export class DiskPartialBlob implements PartialBlob {
     void this.#track(work())
   }
 
-  #close(isDiscarded: boolean): Promise<void> {
-    this.#closing ??= storing('could not close a partial blob', async () => {
+  /** @param isWorthless decides, when nothing is written any more, whether the files are removed */
+  async #end(isWorthless: () => Promise<boolean>): Promise<void> {
+    await storing('could not close a partial blob', async () => {
       try {
+        const isRemoved = await isWorthless()
         await this.#quiet()
         this.#running.drop()
         await this.#chunkLog.close()
         await this.#handle.close()
-        if (isDiscarded) await this.#home.discard()
+        if (isRemoved) await this.#home.discard()
       } finally {
         this.#home.closed()
       }
     })
-    return this.#closing
   }
 
   async #job<T>(message: string, work: () => Promise<T>): Promise<T> {

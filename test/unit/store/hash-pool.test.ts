@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { HashPool } from '../../../src/store/hash-pool.ts'
 import { silentLog } from '../../fakes/silent-log.ts'
 
@@ -30,6 +31,7 @@ describe.each([1, 2])('HashPool of %i threads', (maxThreads) => {
     process.on('worker', noted)
   })
   afterEach(async () => {
+    vi.useRealTimers()
     process.off('worker', noted)
     workers.length = 0
     await pool.stop()
@@ -94,6 +96,20 @@ describe.each([1, 2])('HashPool of %i threads', (maxThreads) => {
     running.restart()
     await running.append(handle.fd, 0, 200)
     expect(await running.finish()).toBe(hashOf(0, 200))
+  })
+
+  it('ends threads that are idle and no others, and starts them again', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const running = pool.runningDigest()
+    await running.append(handle.fd, 0, 100)
+    vi.advanceTimersByTime(60_000)
+    await running.append(handle.fd, 100, 200)
+    expect(await running.finish()).toBe(hashOf(0, 200))
+    running.drop()
+    const ended = workers.filter((worker) => worker.threadId !== -1).map((worker) => once(worker, 'exit'))
+    vi.advanceTimersByTime(60_000)
+    await Promise.all(ended)
+    expect(await pool.hashRange(handle.fd, 0, 10)).toBe(hashOf(0, 10))
   })
 
   it('ends its threads when it stops and takes nothing afterwards', async () => {
