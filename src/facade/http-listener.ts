@@ -30,6 +30,7 @@ export class HttpListener {
   readonly #init: HttpListenerInit
   readonly #sockets = new Set<Socket>()
   #servers: Server[] = []
+  #stopping = false
 
   constructor(components: { handler: RequestListener; log: Logger }, init: HttpListenerInit) {
     this.#handler = components.handler
@@ -78,6 +79,7 @@ export class HttpListener {
    * and every connection is cut.
    */
   async stop(options: { deadlineMs: number }): Promise<void> {
+    this.#stopping = true
     const servers = this.#servers.splice(0)
     const closed = Promise.all(servers.map(close))
     // a connection that never asked for anything is not idle to the server
@@ -105,7 +107,10 @@ export class HttpListener {
         keepAliveTimeout: KEEP_ALIVE_MS,
         requestTimeout: 0,
       },
-      this.#handler,
+      (request, response) => {
+        if (this.#stopping) response.shouldKeepAlive = false
+        this.#handler(request, response)
+      },
     )
     server.timeout = this.#init.idleMs
     server.on('connection', (socket) => {

@@ -21,16 +21,16 @@ export async function answerManifest(
   if (isHead || ifNoneMatch !== undefined) {
     const head = await exchange.within(manifests.head(scope, reference, { signal }))
     if (isNotModified(ifNoneMatch, head.digest)) return end(exchange, 304, validatorHeaders(head))
-    if (isHead) return end(exchange, 200, contentHeaders(head))
+    if (isHead) return end(exchange, 200, contentHeaders(head, head.size))
   }
   const manifest = await exchange.within(manifests.get(scope, reference, { signal }))
-  exchange.writeHead(200, contentHeaders(manifest))
+  exchange.writeHead(200, contentHeaders(manifest, manifest.bytes.length))
   metrics.firstByte('manifest', (performance.now() - exchange.startedAt) / 1_000)
   response.end(manifest.bytes)
 }
 
-function contentHeaders(head: ManifestHead): string[] {
-  return ['Content-Type', head.mediaType, 'Content-Length', `${head.size}`, ...validatorHeaders(head)]
+function contentHeaders(head: ManifestHead, length: number): string[] {
+  return ['Content-Type', head.mediaType, 'Content-Length', `${length}`, ...validatorHeaders(head)]
 }
 
 function validatorHeaders({ digest, stale }: ManifestHead): string[] {

@@ -62,8 +62,8 @@ export class RegistryRoutes {
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw pullsOnly()
       resource = parseRegistryPath(path)
-      if (this.#isOwn(request)) return sendError(exchange, LOOP)
-      await this.#answer(exchange, resource, path, query)
+      if (this.#isOwn(request)) sendError(exchange, LOOP)
+      else await this.#answer(exchange, resource, path, query)
       this.#report(exchange, resource)
     } catch (error) {
       this.#fail(exchange, resource, exchange.explain(error))

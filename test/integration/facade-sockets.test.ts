@@ -182,26 +182,6 @@ it('cuts what is not finished by the deadline when it stops', async () => {
   await reader.closed
 })
 
-it('leaves no listener on a connection that served many requests', async () => {
-  const services = servicesOf()
-  await using facade = await startFacade(services)
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const warnings: unknown[] = []
-  const onWarning = (warning: unknown): void => void warnings.push(warning)
-  process.on('warning', onWarning)
-  for (let i = 0; i < 30; i += 1) {
-    const [response] = await once(
-      request({ port: facade.port, host: '127.0.0.1', path: '/v2/a/manifests/v1', agent }).end(),
-      'response',
-    )
-    response.resume()
-    await once(response, 'end')
-  }
-  process.off('warning', onWarning)
-  agent.destroy()
-  expect(warnings).toEqual([])
-})
-
 it('answers requests that were sent without waiting, in order', async () => {
   await using facade = await startFacade(servicesOf({}, patternBytes(100_000)))
   const ranges = Array.from({ length: 20 }, (_, i) => i)
@@ -213,4 +193,35 @@ it('answers requests that were sent without waiting, in order', async () => {
   const found = [...answers.matchAll(/Content-Range: bytes (\d+)-/g)].map(([, start]) => Number(start))
   expect(found).toEqual(ranges)
   expect(answers.endsWith('{}')).toBe(true)
+})
+
+it('ends a connection after the answer when a request comes on it while it stops', async () => {
+  const gate = Promise.withResolvers<void>()
+  const services = servicesOf({ beforeRead: () => gate.promise }, patternBytes(10))
+  const facade = await startFacade(services)
+  const answers = sendRaw(facade.port, `GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await openedReader(services)
+  const stopped = facade.server.stop({ deadlineMs: 20_000 })
+  gate.resolve()
+  expect((await answers).match(/HTTP\/1.1 200 OK/g)?.length).toBe(2)
+  await stopped
+})
+
+it.each(['GET * HTTP/1.1', 'GET http://127.0.0.1/v2/ HTTP/1.1', 'GET //v2/ HTTP/1.1'])(
+  'answers 404 to the request target of %s',
+  async (line) => {
+    await using facade = await startFacade(servicesOf())
+    expect(await sendRaw(facade.port, `${line}\r\nHost: x\r\nConnection: close\r\n\r\n`)).toMatch(/^HTTP\/1\.1 404 /)
+  },
+)
+
+it('answers a push at once, without taking its body', async () => {
+  await using facade = await startFacade(servicesOf())
+  const head =
+    'POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n'
+  const socket = connect(facade.port, '127.0.0.1')
+  socket.write(`${head}{`)
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 405 /)
+  socket.destroy()
 })
