@@ -38,21 +38,21 @@ function append(job: Extract<HashJob, { op: 'append' }>): string {
   return job.own ? (chunk ?? running.copy()).digest('hex') : ''
 }
 
+function hashRange(job: Extract<HashJob, { op: 'range' }>): string {
+  const hash = createHash('sha256')
+  read(job.fd, job.start, job.end, (bytes) => hash.update(bytes))
+  return hash.digest('hex')
+}
+
+function finish(stream: number): string {
+  const running = streams.get(stream)
+  if (running === undefined) throw new Error('the running digest is lost')
+  return running.copy().digest('hex')
+}
+
 function run(job: HashJob): string {
-  switch (job.op) {
-    case 'range': {
-      const hash = createHash('sha256')
-      read(job.fd, job.start, job.end, (bytes) => hash.update(bytes))
-      return hash.digest('hex')
-    }
-    case 'append':
-      return append(job)
-    case 'finish': {
-      const running = streams.get(job.stream)
-      if (running === undefined) throw new Error('the running digest is lost')
-      return running.copy().digest('hex')
-    }
-  }
+  if (job.op === 'range') return hashRange(job)
+  return job.op === 'append' ? append(job) : finish(job.stream)
 }
 
 function answer(request: HashJob & { id: number }): HashAnswer {
@@ -66,5 +66,5 @@ function answer(request: HashJob & { id: number }): HashAnswer {
 
 parentPort?.on('message', (request: HashRequest) => {
   if (request.op === 'drop') streams.delete(request.stream)
-  else parentPort?.postMessage(answer(request))
+  else parentPort?.postMessage(answer(request), [])
 })

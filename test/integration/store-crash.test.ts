@@ -16,6 +16,8 @@ import { knownBlobs, seededRandom } from '../fixtures/known-blobs.ts'
 
 const KILLS = 50
 const MAX_DELAY_MS = 120
+/** In the title, so that a failure can be repeated. */
+const SEED = Date.now() % 1_000_000
 const WRITER = fileURLToPath(new URL('../fixtures/store-writer.ts', import.meta.url))
 const { signal } = new AbortController()
 
@@ -55,16 +57,14 @@ async function runAndKill(seed: number, afterMs: number): Promise<string[]> {
   return said
 }
 
-it(`has lost nothing and holds nothing wrong after ${KILLS} kills`, { timeout: 60_000 }, async () => {
-  const seed = Date.now() % 1_000_000
-  console.info(`seed ${seed}`)
-  const random = seededRandom(seed)
+it(`has lost nothing and holds nothing wrong after ${KILLS} kills (seed ${SEED})`, { timeout: 60_000 }, async () => {
+  const random = seededRandom(SEED)
   const blobs = knownBlobs()
   const finished = new Set<string>()
   let goodClaims = 0
 
   for (let kill = 0; kill < KILLS; kill += 1) {
-    for (const line of await runAndKill(seed + kill, random() * MAX_DELAY_MS)) {
+    for (const line of await runAndKill(SEED + kill, random() * MAX_DELAY_MS)) {
       const [what = '', digest = ''] = line.split(' ')
       if (what === 'stored') finished.add(digest)
       if (what === 'removing') finished.delete(digest)
@@ -99,5 +99,4 @@ it(`has lost nothing and holds nothing wrong after ${KILLS} kills`, { timeout: 6
   }
   expect(finished.size).toBeGreaterThan(0)
   expect(goodClaims).toBeGreaterThan(0)
-  console.info(`${finished.size} blobs finished, ${goodClaims} chunks taken up`)
 })

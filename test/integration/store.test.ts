@@ -83,7 +83,7 @@ describe('DiskBlobStore', () => {
   afterEach(async () => {
     await store.stop()
     await hashes.stop()
-    expect(await openFiles(dir)).toBe(0)
+    if ((await openFiles(dir)) > 0) throw new Error('files were left open')
     await rm(dir, { recursive: true })
   })
 
@@ -108,7 +108,7 @@ describe('DiskBlobStore', () => {
     expect(await store.partialSize(partial.digest)).toBe(800 * KIB)
     expect(store.usage).toMatchObject({ blobs: 2, blobBytes: 300 * KIB + 100, partials: 1, partialBytes: 800 * KIB })
     const opened = await store.openPartial(partial.digest, 800 * KIB)
-    expect([...opened.claimed.keys()].sort()).toEqual([0, 2])
+    expect([...opened.claimed.keys()].sort((a, b) => a - b)).toEqual([0, 2])
     await opened.discard()
     expect(store.usage).toMatchObject({ partials: 0, partialBytes: 0 })
   })
@@ -133,7 +133,7 @@ describe('DiskBlobStore', () => {
       await store.put(blob.digest, blob.bytes)
       await Promise.all([store.remove(blob.digest), store.put(blob.digest, blob.bytes)])
       await (await store.open(blob.digest)).close()
-      await store.remove(blob.digest)
+      expect(await store.remove(blob.digest)).toBe(100)
     }
   })
 
@@ -254,7 +254,7 @@ describe('DiskBlobStore', () => {
 
     async function claimed(): Promise<number[]> {
       const partial = await store.openPartial(blob.digest, blob.bytes.length)
-      const indexes = [...partial.claimed.keys()].sort()
+      const indexes = [...partial.claimed.keys()].sort((a, b) => a - b)
       await partial.discard()
       return indexes
     }

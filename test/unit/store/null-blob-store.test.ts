@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import type { BlobStore } from '../../../src/blob/ports.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { NullBlobStore } from '../../../src/store/null-blob-store.ts'
+
+const DIGEST = digestOf('sha256', 'a'.repeat(64))
+
+it('holds nothing and takes nothing', async () => {
+  await using store = new NullBlobStore()
+  const port: BlobStore = store
+  await store.start()
+  expect(port.stat(DIGEST)).toBeUndefined()
+  expect(await port.partialSize(DIGEST)).toBeUndefined()
+  await expect(port.open(DIGEST)).rejects.toMatchObject({ code: 'BLOB_UNKNOWN' })
+  await expect(port.put(DIGEST, Buffer.alloc(1))).rejects.toMatchObject({ code: 'STORE_FULL' })
+  await expect(port.openPartial(DIGEST, 1)).rejects.toMatchObject({ code: 'STORE_FULL' })
+  expect(await Array.fromAsync(store.verify())).toHaveLength(2)
+})
