@@ -36,7 +36,7 @@ export class BlobSource implements ChunkSource {
     this.#init = init
   }
 
-  /** @param options.signal also ends the body */
+  /** What is opened holds a connection until it is read, or left. @param options.signal also ends the body */
   async open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody> {
     if (range.end !== undefined && range.end <= range.start) throw new RangeError('empty range')
     const first = await this.#request(range, options)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -13,12 +14,15 @@ export interface Credentials {
   account(registry: string): string | undefined
   /** Never fails: what cannot be had is logged and counts as none. */
   get(registry: string, options: Abortable): Promise<Credential | undefined>
-  /** Call when a registry refused what `get` gave: a helper is asked again next time. */
+  /** Call when a registry refused what `get` gave: a helper is asked again soon. */
   refused(registry: string): void
 }
 
 const LOOK_EVERY_MS = 1_000
 const HELPER_ANSWER_MS = 5 * 60_000
+/** A refused answer is kept for so long: denied requests must not start a process each. */
+const REFUSED_ANSWER_MS = 10_000
+const MAX_ANSWERS = 1000
 
 interface HelperAnswer {
   readonly credential: Credential | undefined
@@ -33,7 +37,7 @@ export class DockerCredentials implements Credentials {
   readonly #path: string | undefined
   readonly #ask: typeof askCredentialHelper
   readonly #flights = new SingleFlight<Credential | undefined>()
-  readonly #answers = new Map<string, HelperAnswer>()
+  readonly #answers = new LRUCache<string, HelperAnswer>({ max: MAX_ANSWERS })
   #config = DockerConfig.empty
   #version = ''
   #lookedAt = Number.NEGATIVE_INFINITY
@@ -80,7 +84,8 @@ export class DockerCredentials implements Credentials {
   }
 
   refused(registry: string): void {
-    this.#answers.delete(registry)
+    const known = this.#answers.get(registry)
+    if (known !== undefined && this.#clock() - known.at >= REFUSED_ANSWER_MS) this.#answers.delete(registry)
   }
 
   async #askOrWarn(helper: { name: string; server: string }): Promise<Credential | undefined> {

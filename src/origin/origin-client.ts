@@ -69,7 +69,12 @@ export class OriginClient implements Origin {
     this.#pool = pool
     this.#requester = new RegistryRequester(
       { ...components, endpoints, guard, pool, breaker },
-      { tries: init.tries, backoff: init.backoff, windowMs: init.retryWindowMs, questionMs: init.questionMs },
+      {
+        tries: init.tries,
+        backoff: init.backoff,
+        windowMs: init.retryWindowMs,
+        questionMs: init.firstByteMs + init.stallMs,
+      },
     )
     const { rateBytesPerSecond } = init
     this.#bucket =

@@ -9,8 +9,6 @@ export interface OriginLimits {
   readonly firstByteMs: number
   /** Between two parts of a body. */
   readonly stallMs: number
-  /** From a request to the end of its answer, except the bodies of blobs. */
-  readonly questionMs: number
   /** Per host, once for bodies and once for everything else. */
   readonly connectionsPerHost: number
   /** Times that a question is asked. */
@@ -30,7 +28,6 @@ export const ORIGIN_DEFAULTS: OriginLimits = {
   connectMs: 5_000,
   firstByteMs: 30_000,
   stallMs: 30_000,
-  questionMs: 60_000,
   connectionsPerHost: 16,
   tries: 3,
   backoff: { baseMs: 200, factor: 3 },

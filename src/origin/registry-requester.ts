@@ -46,6 +46,11 @@ interface Components {
   readonly breaker: CircuitBreaker
 }
 
+interface RequesterInit extends AttemptsInit {
+  /** From a request to the end of its answer, with the wait for a connection; not for bodies of blobs. */
+  readonly questionMs: number
+}
+
 /** Asks a registry's servers one after the other, with the right credentials, and again where that may help. */
 export class RegistryRequester {
   readonly #components: Components
@@ -53,7 +58,7 @@ export class RegistryRequester {
   readonly #attempts: Attempts
   readonly #auth: TokenAuth
 
-  constructor(components: Components, init: AttemptsInit & { readonly questionMs: number }) {
+  constructor(components: Components, init: RequesterInit) {
     const { clock, credentials } = components
     this.#components = components
     this.#questionMs = init.questionMs

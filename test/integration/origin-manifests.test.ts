@@ -4,9 +4,9 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { parseDigest } from '../../src/oci/digest.ts'
 import { DOCKER_MANIFEST, MANIFEST_ACCEPT, OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import type { OriginClient } from '../../src/origin/origin-client.ts'
-import type { Fault } from '../fixtures/fault-origin-faults.ts'
 import { FaultOrigin } from '../fixtures/fault-origin.ts'
 import { clientFor, scopeOf } from '../fixtures/fault-origin-client.ts'
+import type { Fault } from '../fixtures/fault-origin-faults.ts'
 
 const name = 'team/app'
 const manifest = JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] })

@@ -130,7 +130,7 @@ describe('a proxy', () => {
     const proxy = await startProxy()
     await using secure = await FaultOrigin.start({ tls: true })
     secure.addManifest(name, 'v1', '{}', OCI_MANIFEST)
-    const settings = { proxy: { http: proxy.url, https: proxy.url, no: 'direct.example' } }
+    const settings = { proxy: { http: proxy.url.replace('http://', ''), https: proxy.url, no: 'direct.example' } }
     const client = clientFor([origin, secure], { init: settings })
     closing.push(() => client.close())
     await client.resolveTag(scopeOf(origin), 'v1', always)
@@ -174,7 +174,7 @@ describe('peers that are no registries', () => {
     })
     const registry = `127.0.0.1:${await listen(server)}`
     const client = clientFor([], {
-      init: { registries: new Map([[registry, { plainHttp: true }]]), firstByteMs: 200, stallMs: 200, questionMs: 500 },
+      init: { registries: new Map([[registry, { plainHttp: true }]]), firstByteMs: 200, stallMs: 200 },
     })
     closing.push(() => client.close())
     const scope = { repository: { registry, name }, authorization: undefined }

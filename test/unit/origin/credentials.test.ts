@@ -71,7 +71,7 @@ describe('DockerCredentials', () => {
     expect(before).toMatch(/^[0-9a-f]{64}$/)
   })
 
-  it('asks a helper once for many requests, and again when the answer was refused', async () => {
+  it('asks a helper once for many requests, and again when an answer that is not fresh was refused', async () => {
     writeFileSync(path, JSON.stringify({ credHelpers: { 'r.example': 'test' } }))
     const ask = vi.fn(async () => ({ kind: 'password', username: 'me', password: 'x' }) as const)
     const credentials = create(ask)
@@ -79,6 +79,10 @@ describe('DockerCredentials', () => {
     await credentials.get('r.example', { signal })
     expect(ask).toHaveBeenCalledTimes(1)
     expect(ask).toHaveBeenCalledWith({ name: 'test', server: 'r.example' })
+    credentials.refused('r.example')
+    await credentials.get('r.example', { signal })
+    expect(ask).toHaveBeenCalledTimes(1)
+    now += 10_000
     credentials.refused('r.example')
     await credentials.get('r.example', { signal })
     expect(ask).toHaveBeenCalledTimes(2)
