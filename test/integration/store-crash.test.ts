@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -21,36 +22,44 @@ const SEED = Date.now() % 1_000_000
 const WRITER = fileURLToPath(new URL('../fixtures/store-writer.ts', import.meta.url))
 const { signal } = new AbortController()
 
+interface Writer {
+  readonly process: ChildProcessByStdio<Writable, Readable, null>
+  readonly exited: Promise<unknown[]>
+}
+
 let dir: string
 let hashes: HashPool
-let child: ChildProcess | undefined
+let writer: Writer | undefined
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shoal-crash-'))
   hashes = new HashPool({ log: silentLog }, { maxThreads: 1 })
 })
 afterAll(async () => {
-  child?.kill('SIGKILL')
+  writer?.process.kill('SIGKILL')
   await hashes.stop()
   await rm(dir, { recursive: true })
 })
 
+function spawnWriter(seed: number): Writer {
+  const started = spawn(process.execPath, [WRITER, dir, String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  return { process: started, exited: once(started, 'exit') }
+}
+
 /** Lets a writer run and kills it some time after it is ready. @returns what it said */
-async function runAndKill(seed: number, afterMs: number): Promise<string[]> {
-  const writer = spawn(process.execPath, [WRITER, dir, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  child = writer
-  const exited = once(writer, 'exit')
+async function runAndKill({ process: running, exited }: Writer, afterMs: number): Promise<string[]> {
   const said: string[] = []
-  const lines = createInterface({ input: writer.stdout })
+  const lines = createInterface({ input: running.stdout })
   const ended = once(lines, 'close')
   const ready = Promise.withResolvers<void>()
   lines.on('line', (line) => {
     said.push(line)
     if (line === 'ready') ready.resolve()
   })
+  running.stdin.write('go')
   await Promise.race([ready.promise, exited])
   await delay(afterMs)
-  writer.kill('SIGKILL')
+  running.kill('SIGKILL')
   const [code, killedBy] = await exited
   await ended
   expect({ code, killedBy }).toEqual({ code: null, killedBy: 'SIGKILL' })
@@ -62,9 +71,13 @@ it(`has lost nothing and holds nothing wrong after ${KILLS} kills (seed ${SEED})
   const blobs = knownBlobs()
   const finished = new Set<string>()
   let goodClaims = 0
+  writer = spawnWriter(SEED)
 
   for (let kill = 0; kill < KILLS; kill += 1) {
-    for (const line of await runAndKill(SEED + kill, random() * MAX_DELAY_MS)) {
+    const said = await runAndKill(writer, random() * MAX_DELAY_MS)
+    // It loads its code while this process looks at what the last one left.
+    writer = spawnWriter(SEED + kill + 1)
+    for (const line of said) {
       const [what = '', digest = ''] = line.split(' ')
       if (what === 'stored') finished.add(digest)
       if (what === 'removing') finished.delete(digest)

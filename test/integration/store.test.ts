@@ -318,10 +318,10 @@ describe('DiskBlobStore', () => {
     let disk: string
     beforeEach(async () => {
       disk = await mkdtemp(join(tmpdir(), 'shoal-disk-'))
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk])
+      execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk])
     })
     afterEach(async () => {
-      execFileSync('umount', ['--lazy', disk])
+      execFileSync('/bin/umount', ['--lazy', disk])
       await rm(disk, { recursive: true })
     })
 
@@ -362,7 +362,7 @@ describe('DiskBlobStore', () => {
       const full = await start(100_000 * KIB, disk)
       await (await full.open(blob.digest)).close()
       await full.stop()
-      execFileSync('mount', ['-o', 'remount,ro', disk])
+      execFileSync('/bin/mount', ['-o', 'remount,ro', disk])
       const readOnly = await start(100_000 * KIB, disk)
       await (await readOnly.open(blob.digest)).close()
       await expect(readOnly.put(other.digest, other.bytes)).rejects.toMatchObject({ code: 'STORE_FULL' })
