@@ -1,0 +1,86 @@
+import { AgentProcess } from '../fixtures/agent-process.ts'
+import type { ClientInit, ImageClient } from '../fixtures/client.ts'
+import { HubStandIn } from '../fixtures/hub-stand-in.ts'
+import { buildImage, hasStaticBusybox, type Image, type ImageSpec } from '../fixtures/image.ts'
+import { pushImage } from '../fixtures/push-image.ts'
+import { RegistryProcess } from '../fixtures/registry-process.ts'
+
+export interface ClientStart extends ClientInit {
+  /** Docker Hub, for a client that cannot be told of another registry than its mirror. */
+  readonly hub: HubStandIn
+}
+
+export interface ClientKind {
+  unavailable(): string | undefined
+  start(init: ClientStart): Promise<ImageClient>
+}
+
+export interface PushedImage extends Image {
+  readonly repository: string
+  /** On Docker Hub. */
+  readonly reference: string
+}
+
+/** A registry that stands for Docker Hub, an agent before it, and one client of that agent. */
+export class PullWorld {
+  readonly registry: RegistryProcess
+  readonly hub: HubStandIn
+  readonly agent: AgentProcess
+  readonly client: ImageClient
+  #pushed = 0
+
+  private constructor(parts: { registry: RegistryProcess; hub: HubStandIn; agent: AgentProcess; client: ImageClient }) {
+    this.registry = parts.registry
+    this.hub = parts.hub
+    this.agent = parts.agent
+    this.client = parts.client
+  }
+
+  static async start(kind: ClientKind): Promise<PullWorld> {
+    const registry = await RegistryProcess.start()
+    const hub = await HubStandIn.start(registry.direct)
+    const agent = await AgentProcess.start({ config: agentConfig(registry) })
+    const upstreams = ['docker.io', registry.registry].map((name) => ({ registry: name, address: registry.direct }))
+    const client = await kind.start({ facade: agent.facade, upstreams, hub })
+    return new PullWorld({ registry, hub, agent, client })
+  }
+
+  /** A new image under a name of its own, at the registry. */
+  async push(spec: Omit<ImageSpec, 'seed'> & { readonly seed?: string }): Promise<PushedImage> {
+    this.#pushed += 1
+    const repository = `library/image-${this.#pushed}`
+    return this.pushAs(repository, { seed: repository, ...spec })
+  }
+
+  /** Moves the tag of `repository` if it is there. */
+  async pushAs(repository: string, spec: ImageSpec): Promise<PushedImage> {
+    const image = await buildImage({ busybox: this.client.run !== undefined && (await hasStaticBusybox()), ...spec })
+    await pushImage(image, this.registry.direct, repository, 'latest')
+    return { ...image, repository, reference: `docker.io/${repository}:latest` }
+  }
+
+  /** Pulls. @returns bytes that the agent's origin has sent meanwhile */
+  async pulledBytes(reference: string): Promise<number> {
+    const before = this.registry.proxy.bytesOut
+    await this.client.pull(reference)
+    return this.registry.proxy.bytesOut - before
+  }
+
+  /** The agent as it was started, whatever it has been turned into. */
+  async restoreAgent(): Promise<void> {
+    await this.agent.restart({ config: agentConfig(this.registry) })
+  }
+
+  async close(): Promise<void> {
+    await this.client.close()
+    await this.agent.close()
+    await this.hub.close()
+    await this.registry.close()
+  }
+}
+
+function agentConfig(registry: RegistryProcess): Record<string, object> {
+  return {
+    origin: { registries: { 'docker.io': { mirrors: [registry.url] }, [registry.registry]: { plainHttp: true } } },
+  }
+}
