@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ShoalError } from '../errors.ts'
@@ -7,6 +7,9 @@ import { toStoreError } from './file-errors.ts'
 /** Primary result codes: https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5
 const SQLITE_NOTADB = 26
+
+/** Keeps what is held from the garbage collector, which would close it and so give the lock away. */
+const held = new Set<DatabaseSync>()
 
 /**
  * Makes sure that one agent uses a data directory. The lock is an open transaction on an empty SQLite file: the operating system
@@ -29,15 +32,17 @@ export class DataDirLock implements Disposable {
     try {
       mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
       this.#database = this.#begin()
-      writeFileSync(this.#pidFile, `${process.pid}\n`)
+      held.add(this.#database)
+      this.#notePid()
     } catch (error) {
-      this.release()
       throw toStoreError(error, `the data directory ${this.#dir} cannot be used`)
     }
   }
 
   release(): void {
-    this.#database?.close()
+    if (this.#database === undefined) return
+    this.#database.close()
+    held.delete(this.#database)
     this.#database = undefined
   }
 
@@ -66,6 +71,15 @@ export class DataDirLock implements Disposable {
     }
   }
 
+  #notePid(): void {
+    try {
+      writeFileSync(this.#pidFile, `${process.pid}\n`)
+    } catch {
+      // It only serves the message of the next agent; a full disk is no reason not to have the lock.
+      rmSync(this.#pidFile, { force: true })
+    }
+  }
+
   #locked(cause: unknown): ShoalError {
     const pid = this.#holder()
     const who = pid === undefined ? 'another agent' : `another agent (process ${pid})`
@@ -86,7 +100,8 @@ export class DataDirLock implements Disposable {
 function beginExclusive(file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 0 })
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    // The first transaction on an empty file starts a journal, for which a full disk has no room.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return database
   } catch (error) {
     database.close()

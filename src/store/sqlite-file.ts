@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -44,6 +44,7 @@ class DamagedError extends Error {}
 
 function openChecked(init: SqliteInit): DatabaseSync {
   const database = new DatabaseSync(init.path, { timeout: 1000 })
+  keepPrivate(init.path)
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
     const found = database.prepare('PRAGMA quick_check(1)').get()
@@ -68,11 +69,20 @@ function isDamage(error: unknown): boolean {
 }
 
 function moveAside(path: string, aside: string): void {
+  // First what belongs to the damaged file: a crash in between must not leave it to be applied to a new one.
+  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
   try {
     renameSync(path, aside)
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
   }
-  // They belong to the damaged file and would be applied to the new one.
-  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
+}
+
+/** The names of private repositories are nobody else's on this host; SQLite gives its other files the same mode. */
+function keepPrivate(path: string): void {
+  try {
+    chmodSync(path, 0o600)
+  } catch {
+    // A read-only disk, or a file of another owner: who can read it was decided there.
+  }
 }

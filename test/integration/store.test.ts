@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
 import type { BlobStore } from '../../src/blob/ports.ts'
 import { type Digest, digestHex, digestOf } from '../../src/oci/digest.ts'
+import { DataDirLock } from '../../src/store/data-dir-lock.ts'
 import { DiskBlobStore } from '../../src/store/disk-blob-store.ts'
 import { HashPool } from '../../src/store/hash-pool.ts'
 import type { VerifyEvent } from '../../src/store/managed-blob-store.ts'
@@ -359,6 +360,9 @@ describe('DiskBlobStore', () => {
       await first.stop()
       await rm(join(disk, 'index.sqlite'))
       await writeFile(join(disk, 'ballast'), Buffer.alloc(10_000 * KIB)).catch(() => {})
+      using lock = new DataDirLock({ dir: disk })
+      lock.acquire()
+      lock.release()
       const full = await start(100_000 * KIB, disk)
       await (await full.open(blob.digest)).close()
       await full.stop()

@@ -52,6 +52,13 @@ describe('StoreIndex', () => {
     second.close()
   })
 
+  it('can be read by nobody else', async () => {
+    const index = await opened()
+    index.add(A, 7)
+    for (const suffix of ['', '-wal', '-shm']) expect((await stat(paths.index + suffix)).mode & 0o077).toBe(0)
+    index.close()
+  })
+
   it('writes the last use within five seconds', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     await writeBlob(A, 7)
