@@ -6,8 +6,14 @@
  */
 import type { ChunkPlan } from './chunk-plan.ts'
 
-/** A reader this far ahead of a run waits for it; one further ahead gets a run of its own. */
+/**
+ * A reader ahead of a run waits for it if it is no further than this, in bytes or in time at the run's rate; else it
+ * gets a run of its own. A shorter run costs what is on the wire already, so a fast one is not cut for little.
+ */
 const REACH_BYTES = 4 * 1024 * 1024
+const REACH_SECONDS = 0.25
+/** Younger than this, a run has no rate yet. */
+const MIN_AGE_MS = 100
 
 export interface RunView {
   readonly id: number
@@ -15,6 +21,9 @@ export interface RunView {
   readonly next: number
   /** The chunk after the last one of the run. */
   readonly end: number
+  readonly ageMs: number
+  /** Since it began. */
+  readonly bytesPerSecond: number
 }
 
 export interface Snapshot {
@@ -38,14 +47,22 @@ export function scheduleRuns(snapshot: Snapshot): Step[] {
   return draft.steps
 }
 
+interface PlannedRun {
+  /** Undefined: it is to be started. */
+  readonly id: number | undefined
+  readonly view: RunView | undefined
+  next: number
+  end: number
+}
+
 class Draft {
   readonly steps: Step[] = []
   readonly #snapshot: Snapshot
-  readonly #runs: { id: number | undefined; next: number; end: number }[]
+  readonly #runs: PlannedRun[]
 
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot
-    this.#runs = snapshot.runs.map((run) => ({ ...run }))
+    this.#runs = snapshot.runs.map((run) => ({ id: run.id, next: run.next, end: run.end, view: run }))
   }
 
   get isIdle(): boolean {
@@ -58,7 +75,7 @@ class Draft {
       if (!this.#snapshot.isMissing(chunk)) return
       if (this.#isFull) this.#cutShortWhatNobodyAwaits()
       else this.#start(chunk, this.#endOfGap(chunk))
-    } else if (run.id !== undefined && this.#isFar(run.next, chunk) && !this.#isFull) {
+    } else if (run.id !== undefined && this.#isBeyondReach(run, chunk) && !this.#isFull) {
       this.steps.push({ type: 'shorten', run: run.id, to: chunk })
       const end = run.end
       run.end = chunk
@@ -79,13 +96,15 @@ class Draft {
     return this.#runs.length >= this.#snapshot.maxRuns
   }
 
-  #isFar(next: number, chunk: number): boolean {
-    return (chunk - next) * this.#snapshot.plan.chunkBytes > REACH_BYTES
+  #isBeyondReach({ next, view }: PlannedRun, chunk: number): boolean {
+    const bytes = (chunk - next) * this.#snapshot.plan.chunkBytes
+    if (view === undefined || view.ageMs < MIN_AGE_MS || bytes <= REACH_BYTES) return false
+    return bytes > view.bytesPerSecond * REACH_SECONDS
   }
 
   #start(from: number, to: number): void {
     this.steps.push({ type: 'start', from, to })
-    this.#runs.push({ id: undefined, next: from, end: to })
+    this.#runs.push({ id: undefined, next: from, end: to, view: undefined })
   }
 
   #endOfGap(from: number): number {

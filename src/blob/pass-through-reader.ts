@@ -106,7 +106,7 @@ async function begin(
   const onAbort = (): void => stop.abort(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    const body = await source.open({ start: 0, end: undefined }, stop)
+    const body = await source.open({ start: 0, end: undefined }, { signal: stop.signal })
     if (body.totalSize === undefined) {
       stop.abort(new DOMException('no size', 'AbortError'))
       throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')

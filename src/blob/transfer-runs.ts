@@ -4,6 +4,7 @@
  */
 import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
 import { batches } from '../util/batches.ts'
+import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { type RunView, scheduleRuns } from './chunk-scheduler.ts'
@@ -28,11 +29,14 @@ interface SourceState {
   error: ShoalError | undefined
 }
 
-interface Run extends RunView {
+interface Run {
+  readonly id: number
   readonly source: SourceState
   readonly stop: Stop
   /** The chunk after the last one that the source was asked for. */
   readonly askedEnd: number
+  readonly startedAt: number
+  readonly startedFrom: number
   next: number
   end: number
   /** The next byte to be written. */
@@ -53,6 +57,7 @@ export interface RunsEvents {
 export interface RunsComponents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
+  readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly events: RunsEvents
@@ -89,7 +94,7 @@ export class TransferRuns {
     const steps = scheduleRuns({
       plan: partial.plan,
       isMissing: (index) => chunks.of(index) === 'absent' && !this.#isCovered(index),
-      runs: [...this.#runs.values()],
+      runs: [...this.#runs.values()].map((run) => this.#view(run)),
       wanted: events.wanted(),
       maxRuns: MAX_RUNS,
     })
@@ -115,6 +120,12 @@ export class TransferRuns {
     }
   }
 
+  #view(run: Run): RunView {
+    const ageMs = this.#components.clock() - run.startedAt
+    const bytesPerSecond = ((run.position - run.startedFrom) * 1000) / Math.max(1, ageMs)
+    return { id: run.id, next: run.next, end: run.end, ageMs, bytesPerSecond }
+  }
+
   #isCovered(index: number): boolean {
     for (const run of this.#runs.values()) if (run.next <= index && index < run.end) return true
     return false
@@ -137,7 +148,17 @@ export class TransferRuns {
 
   #launch(source: SourceState, from: number, to: number, stop: Stop, body?: SourceBody): void {
     const position = chunkStart(this.#components.partial.plan, from)
-    const run: Run = { id: ++this.#lastId, source, stop, next: from, askedEnd: to, end: to, position }
+    const run: Run = {
+      id: ++this.#lastId,
+      source,
+      stop,
+      startedAt: this.#components.clock(),
+      startedFrom: position,
+      askedEnd: to,
+      next: from,
+      end: to,
+      position,
+    }
     this.#runs.set(run.id, run)
     void this.#carryOut(run, body)
   }
@@ -156,7 +177,7 @@ export class TransferRuns {
   async #fetch(run: Run, opened: SourceBody | undefined): Promise<void> {
     const { plan } = this.#components.partial
     const end = run.askedEnd === plan.count ? undefined : chunkEnd(plan, run.askedEnd - 1)
-    const body = opened ?? (await run.source.source.open({ start: run.position, end }, run.stop))
+    const body = opened ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
     if (body.totalSize !== undefined && body.totalSize !== plan.size) {
       const detail = { before: plan.size, now: body.totalSize }
       throw new ShoalError('ORIGIN_MISBEHAVED', 'the blob has another size than before', { detail })

@@ -23,6 +23,8 @@ const WORTH_FINISHING_SHARE = 0.25
 const WORTH_FINISHING_BYTES = 64 * 1024 * 1024
 /** How long a transfer without readers waits for the next one before it is judged. */
 const LINGER_MS = 5_000
+/** How often it is asked again whether a reader that waits is served best by the runs there are. */
+const RECONSIDER_MS = 100
 
 export interface TransferComponents {
   readonly store: BlobStore
@@ -69,6 +71,7 @@ export class Transfer {
   #state: State = { name: 'opening' }
   #filling: Filling | undefined
   #opening: Promise<void> | undefined
+  #verifying: Promise<void> | undefined
   #readers = 0
   #anythingRead = false
   #restarted = false
@@ -170,7 +173,7 @@ export class Transfer {
 
   async #beginAnew(source: ChunkSource): Promise<void> {
     const stop = linkSignals([this.#stop.signal])
-    const body = await source.open({ start: 0, end: undefined }, stop)
+    const body = await source.open({ start: 0, end: undefined }, { signal: stop.signal })
     try {
       if (body.totalSize === undefined) {
         throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')
@@ -194,7 +197,7 @@ export class Transfer {
       verified: (index) => this.#verified(index),
       rejected: (index) => this.#rejected(index),
     })
-    const { log, metrics } = this.#components
+    const { clock, log, metrics } = this.#components
     const events = {
       arrived: (index: number): void => {
         chunks.set(index, 'received')
@@ -204,12 +207,12 @@ export class Transfer {
       failed: (error: ShoalError) => this.#end(error, 'failed'),
       wanted: () => [...this.#waiters].map((waiter) => chunkAt(partial.plan, waiter.position)),
     }
-    const runs = new TransferRuns({ partial, chunks, log, metrics, events })
+    const runs = new TransferRuns({ partial, chunks, clock, log, metrics, events })
     const filling: Filling = { partial, chunks, runs, verifier }
     this.#filling = filling
     this.#state = { name: 'filling' }
     this.#lingerFor(LINGER_MS)
-    void this.#verify(filling)
+    this.#verifying = this.#verify(filling)
     return filling
   }
 
@@ -233,6 +236,7 @@ export class Transfer {
       this.#wakeAll()
       await this.#commit(filling.partial)
     } catch (error) {
+      // Also what the end of the transfer itself throws here, which then has no effect.
       this.#end(toShoalError(error), 'failed')
     }
   }
@@ -303,12 +307,15 @@ export class Transfer {
     const progress = Promise.withResolvers<void>()
     const waiter: Waiter = { position, wake: progress.resolve }
     const onAbort = (): void => progress.reject(signal.reason)
+    const { runs } = this.#filled()
+    const reconsider = setInterval(() => runs.schedule(), RECONSIDER_MS)
     this.#waiters.add(waiter)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      this.#filled().runs.schedule()
+      runs.schedule()
       await progress.promise
     } finally {
+      clearInterval(reconsider)
       signal.removeEventListener('abort', onAbort)
       this.#waiters.delete(waiter)
     }
@@ -358,6 +365,7 @@ export class Transfer {
   }
 
   async #leave(outcome: Outcome, isWorthless: boolean): Promise<void> {
+    await this.#verifying
     try {
       if (isWorthless) await this.#filling?.partial.discard()
       else await this.#filling?.partial.close()

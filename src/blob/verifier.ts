@@ -39,17 +39,24 @@ export class Verifier {
     this.#wake.resolve()
   }
 
-  /** Runs until the whole blob is hashed. @returns its digest. @throws ShoalError STORE_FAILED, or the signal's reason */
+  /**
+   * Runs until the whole blob is hashed. When the signal aborts, what is on disk and in no log yet is hashed first, so
+   * that a later transfer finds it.
+   * @returns the digest of the whole blob
+   * @throws ShoalError STORE_FAILED, or the signal's reason
+   */
   async run(signal: AbortSignal): Promise<Digest> {
-    const onAbort = (): void => this.#wake.resolve()
+    const onAbort = (): void => {
+      for (const [index, claim] of this.#pending) if (claim !== undefined) this.#pending.delete(index)
+      this.#wake.resolve()
+    }
     signal.addEventListener('abort', onAbort)
     try {
       while (this.#appended < this.#partial.plan.count) {
+        if (await this.#step()) continue
         signal.throwIfAborted()
-        if (!(await this.#step())) {
-          await this.#wake.promise
-          this.#wake = Promise.withResolvers()
-        }
+        await this.#wake.promise
+        this.#wake = Promise.withResolvers()
       }
       return await this.#partial.finishDigest()
     } finally {

@@ -20,22 +20,27 @@ describe('planChunks', () => {
   })
 
   it('refuses what is no size', () => {
-    for (const size of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => planChunks(size)).toThrow(RangeError)
+    for (const size of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => planChunks(size)).toThrow(RangeError)
   })
 
   it('covers every byte exactly once, in powers of two from 256 KiB to 4 MiB', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20 * 1024 * MIB }), fc.double({ min: 0, max: 1, noNaN: true }), (size, at) => {
-        const plan = planChunks(size)
-        expect(Math.log2(plan.chunkBytes) % 1).toBe(0)
-        expect(plan.chunkBytes).toBeGreaterThanOrEqual(256 * KIB)
-        expect(plan.chunkBytes).toBeLessThanOrEqual(4 * MIB)
-        expect(chunkEnd(plan, plan.count - 1)).toBe(size)
-        const position = Math.min(size - 1, Math.floor(at * size))
-        const index = chunkAt(plan, position)
-        expect(chunkStart(plan, index)).toBeLessThanOrEqual(position)
-        expect(chunkEnd(plan, index)).toBeGreaterThan(position)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 20 * 1024 * MIB }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (size, at) => {
+          const plan = planChunks(size)
+          expect(Math.log2(plan.chunkBytes) % 1).toBe(0)
+          expect(plan.chunkBytes).toBeGreaterThanOrEqual(256 * KIB)
+          expect(plan.chunkBytes).toBeLessThanOrEqual(4 * MIB)
+          expect(chunkEnd(plan, plan.count - 1)).toBe(size)
+          const position = Math.min(size - 1, Math.floor(at * size))
+          const index = chunkAt(plan, position)
+          expect(chunkStart(plan, index)).toBeLessThanOrEqual(position)
+          expect(chunkEnd(plan, index)).toBeGreaterThan(position)
+        },
+      ),
     )
   })
 })

@@ -6,6 +6,8 @@ import { type RunView, type Snapshot, type Step, scheduleRuns } from '../../../s
 const MIB = 1024 * 1024
 const plan = planChunks(400 * MIB) // 100 chunks of 4 MiB
 
+const SLOW = { ageMs: 1000, bytesPerSecond: MIB }
+
 function snapshot(given: {
   missing?: (index: number) => boolean
   runs?: RunView[]
@@ -23,15 +25,22 @@ describe('scheduleRuns', () => {
   })
 
   it('starts nothing while a run covers what readers want', () => {
-    expect(scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100 }], wanted: [3, 4] }))).toEqual([])
+    expect(scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100, ...SLOW }], wanted: [3, 4] }))).toEqual([])
   })
 
   it('gives a reader far ahead of the run a run of its own and shortens the first', () => {
-    const steps = scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100 }], wanted: [50] }))
+    const steps = scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100, ...SLOW }], wanted: [50] }))
     expect(steps).toEqual([
       { type: 'shorten', run: 1, to: 50 },
       { type: 'start', from: 50, to: 100 },
     ])
+  })
+
+  it('lets a reader wait for a run that is fast or has only begun', () => {
+    const fast = { id: 1, next: 3, end: 100, ageMs: 1000, bytesPerSecond: 1000 * MIB }
+    expect(scheduleRuns(snapshot({ runs: [fast], wanted: [50] }))).toEqual([])
+    const young = { id: 1, next: 0, end: 100, ageMs: 50, bytesPerSecond: 0 }
+    expect(scheduleRuns(snapshot({ runs: [young], wanted: [50] }))).toEqual([])
   })
 
   it('fetches only what is missing, up to what is there', () => {
@@ -45,8 +54,8 @@ describe('scheduleRuns', () => {
 
   it('keeps to the bound of runs and frees one that serves nobody', () => {
     const runs = [
-      { id: 1, next: 0, end: 10 },
-      { id: 2, next: 20, end: 30 },
+      { id: 1, next: 0, end: 10, ...SLOW },
+      { id: 2, next: 20, end: 30, ...SLOW },
     ]
     const steps = scheduleRuns(snapshot({ runs, wanted: [0, 60], maxRuns: 2 }))
     expect(steps).toEqual([{ type: 'shorten', run: 2, to: 21 }])
@@ -64,7 +73,7 @@ describe('scheduleRuns', () => {
         const sorted = cuts.toSorted((a, b) => a - b)
         const runs: RunView[] = []
         for (let i = 0; i + 1 < sorted.length; i += 2) {
-          runs.push({ id: i, next: sorted[i] ?? 0, end: sorted[i + 1] ?? 0 })
+          runs.push({ id: i, next: sorted[i] ?? 0, end: sorted[i + 1] ?? 0, ...SLOW })
         }
         const covered = (index: number): boolean => runs.some((run) => run.next <= index && index < run.end)
         const isMissing = (index: number): boolean => !present.includes(index) && !covered(index)
@@ -92,7 +101,7 @@ function apply(runs: readonly RunView[], steps: readonly Step[]): RunView[] {
   let after = [...runs]
   let fresh = 0
   for (const step of steps) {
-    if (step.type === 'start') after.push({ id: --fresh, next: step.from, end: step.to })
+    if (step.type === 'start') after.push({ id: --fresh, next: step.from, end: step.to, ...SLOW })
     else after = after.map((run) => (run.id === step.run ? { ...run, end: step.to } : run))
   }
   return after
