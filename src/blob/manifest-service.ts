@@ -66,14 +66,14 @@ export class ManifestService implements Manifests {
   async get(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestAnswer> {
     if ('digest' in reference) return this.#byDigest(scope, reference.digest, options)
     const resolved = await this.#resolve(scope, reference.tag, options)
-    const answer = await this.#byDigest(scope, resolved.digest, options)
+    const answer = await this.#byDigest(scope, resolved.digest, options, resolved.stale !== undefined)
     return { ...answer, stale: resolved.stale }
   }
 
   async head(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestHead> {
     if ('digest' in reference) return this.#byDigest(scope, reference.digest, options)
     const resolved = await this.#resolve(scope, reference.tag, options)
-    if (resolved.stale !== undefined) await this.#byDigest(scope, resolved.digest, options)
+    if (resolved.stale !== undefined) await this.#byDigest(scope, resolved.digest, options, true)
     return resolved
   }
 
@@ -133,13 +133,14 @@ export class ManifestService implements Manifests {
 
   // -------------------------------------------------------------------------------------------------- by digest
 
-  async #byDigest(scope: Scope, digest: Digest, options: Abortable): Promise<ManifestAnswer> {
+  /** @param isOutage the origin is known to be out of reach: only what is complete is answered */
+  async #byDigest(scope: Scope, digest: Digest, options: Abortable, isOutage = false): Promise<ManifestAnswer> {
     const held = this.#cache.get(digest) ?? (await this.#fromStore(digest, options))
     if (held === undefined) return answer(digest, await this.#fromOrigin(scope, digest, options))
     const admission = this.#components.access.isKnown(scope, digest)
       ? 'fresh'
       : await this.#components.access.ensure(scope, digest, 'manifest', options)
-    if (admission === 'outage') await this.#requireComplete(digest, held, options)
+    if (isOutage || admission === 'outage') await this.#requireComplete(digest, held, options)
     return answer(digest, held)
   }
 

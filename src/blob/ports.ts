@@ -149,7 +149,10 @@ export interface ChunkSource {
   open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody>
 }
 
-/** Where else a blob may be had: the swarm. */
+/**
+ * Where else a blob may be had: the swarm.
+ * @public
+ */
 export interface SourceDirectory {
   /** Sources as they are found, best effort; ends when the search does. */
   find(digest: Digest, options: Abortable): AsyncIterable<ChunkSource>

@@ -65,12 +65,12 @@ export class HashThread {
     const id = this.#nextId++
     if (this.#waiting.size === 0) this.#worker.ref()
     this.#waiting.set(id, { resolve, reject })
-    this.#worker.postMessage({ ...job, id } satisfies HashRequest, [])
+    this.#worker.postMessage({ ...job, id } satisfies HashRequest)
     return promise
   }
 
   drop(stream: number): void {
-    if (this.alive) this.#worker.postMessage({ op: 'drop', stream } satisfies HashRequest, [])
+    if (this.alive) this.#worker.postMessage({ op: 'drop', stream } satisfies HashRequest)
   }
 
   async end(): Promise<void> {

@@ -66,5 +66,5 @@ function answer(request: HashJob & { id: number }): HashAnswer {
 
 parentPort?.on('message', (request: HashRequest) => {
   if (request.op === 'drop') streams.delete(request.stream)
-  else parentPort?.postMessage(answer(request), [])
+  else parentPort?.postMessage(answer(request))
 })

@@ -140,7 +140,7 @@ export function describePulls(name: string, kind: ClientKind, more?: (world: () 
       }
     })
 
-    more?.(world)
+    if (more !== undefined) describe('and', () => more(world))
   })
 }
 

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { FaultOrigin } from '../fixtures/fault-origin.ts'
 import type { Fault } from '../fixtures/fault-origin-faults.ts'
 import { contentOf, foundBy } from './describe-pulls.ts'
@@ -36,6 +36,10 @@ export const BLOB_FAULTS: readonly Case[] = [
 
 /** The agent's way to the origin is broken, the client's own is not: the pull works as if there were no agent. */
 export function pullsDespiteFaults(world: () => PullWorld, cases: readonly Case[]): void {
+  afterAll(async () => {
+    await world().restoreAgent()
+  })
+
   it.each(cases)("pulls when the agent's origin $what", { timeout: 120_000 }, async ({ path, fault }) => {
     const image = await world().push({ layerBytes: [1_000_000], busybox: false })
     await using origin = await FaultOrigin.start()
@@ -53,7 +57,6 @@ export function pullsDespiteFaults(world: () => PullWorld, cases: readonly Case[
       expect(injection.hits).toBeGreaterThan(0)
     } finally {
       injection.release()
-      await world().restoreAgent()
     }
   })
 }

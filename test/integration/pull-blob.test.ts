@@ -345,7 +345,7 @@ describe('a store that cannot take the blob', () => {
     const agent = await startAgent({ store: { dir: '/dev/null/shoal' } })
     const digest = origin.addBlob(LARGE)
     expect((await pull(agent, digest)).equals(LARGE)).toBe(true)
-    origin.inject({ fault: { kind: 'corrupt', at: 99 }, match: { path: /blobs/ } })
+    origin.inject({ fault: { kind: 'corrupt', at: 99 }, match: { path: /blobs/ }, times: 2 })
     expect(await readUntilCut(await fetch(agent.url(path(digest))))).toBeLessThan(LARGE.length)
   })
 })
