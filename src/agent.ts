@@ -105,6 +105,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       platform: { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch },
     },
   )
+  stack.defer(() => manifests.stop())
   metrics.observe({
     store: () => ({ blobs: store.usage.blobs, bytes: store.usage.blobBytes, quotaBytes: store.usage.quotaBytes }),
     runningTransfers: () => blobs.list().length,

@@ -13,7 +13,16 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import type { Access } from './access.ts'
-import type { Abortable, BlobStore, Descriptor, ListAnswer, Origin, RepositoryIndex, Scope } from './ports.ts'
+import type {
+  Abortable,
+  BlobStore,
+  Descriptor,
+  ListAnswer,
+  ManifestBytes,
+  Origin,
+  RepositoryIndex,
+  Scope,
+} from './ports.ts'
 import { answerReferrers } from './referrers.ts'
 import type { ManifestAnswer, ManifestHead, Manifests, Stale } from './services.ts'
 
@@ -57,6 +66,7 @@ export class ManifestService implements Manifests {
   })
   readonly #fetching = new SingleFlight<Held>()
   readonly #resolving = new SingleFlight<Descriptor>()
+  readonly #writing = new Set<Promise<void>>()
 
   constructor(components: ManifestServiceComponents, init: ManifestServiceInit) {
     this.#components = components
@@ -86,6 +96,11 @@ export class ManifestService implements Manifests {
       query,
       options,
     )
+  }
+
+  /** Resolves when what was fetched is stored. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#writing)
   }
 
   // ------------------------------------------------------------------------------------------------------- tags
@@ -145,14 +160,12 @@ export class ManifestService implements Manifests {
   }
 
   async #fromOrigin(scope: Scope, digest: Digest, { signal }: Abortable): Promise<Held> {
-    const { origin, access, store, repositories, log } = this.#components
+    const { origin, access, repositories } = this.#components
     const key = `${scope.repository.registry}/${scope.repository.name} ${digest} ${origin.identity(scope).key}`
     try {
       const held = await this.#fetching.run(key, signal, async (shared) => {
         const fetched = await origin.fetchManifest(scope, digest, { signal: shared })
-        store.put(digest, fetched.bytes).catch((error: unknown) => {
-          log.warn({ digest, err: error }, 'a manifest could not be stored')
-        })
+        this.#storeInBackground(fetched)
         repositories.recordMediaType(digest, fetched.mediaType)
         return fetched
       })
@@ -164,6 +177,16 @@ export class ManifestService implements Manifests {
       access.refused(scope, error)
       throw error
     }
+  }
+
+  #storeInBackground({ digest, bytes }: ManifestBytes): void {
+    const { store, log } = this.#components
+    if (digestAlgorithm(digest) !== 'sha256') return
+    const writing = store
+      .put(digest, bytes)
+      .catch((error: unknown) => log.warn({ digest, err: error }, 'a manifest could not be stored'))
+      .finally(() => this.#writing.delete(writing))
+    this.#writing.add(writing)
   }
 
   async #fromStore(digest: Digest, options: Abortable): Promise<Held | undefined> {

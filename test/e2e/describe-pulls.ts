@@ -54,17 +54,14 @@ export function describePulls(name: string, kind: ClientKind, more?: (world: () 
       const image = await world().push({ layerBytes: [2 * MIB, 100] })
       await world().client.pull(image.reference)
       await world().client.remove(image.reference)
-      await world().registry.stop()
-      try {
+      await world().withoutOrigin(async () => {
         await world().client.pull(image.reference)
         expect(await foundBy(world(), image)).toEqual(contentOf(image))
         await world().client.remove(image.reference)
         await world().agent.restart()
         await world().client.pull(image.reference)
         expect(await foundBy(world(), image)).toEqual(contentOf(image))
-      } finally {
-        await world().registry.start()
-      }
+      })
     })
 
     it('sees at once that a tag has moved at the origin', async () => {
@@ -140,7 +137,9 @@ export function describePulls(name: string, kind: ClientKind, more?: (world: () 
       }
     })
 
-    if (more !== undefined) describe('and', () => more(world))
+    describe('and', () => {
+      more?.(world)
+    })
   })
 }
 

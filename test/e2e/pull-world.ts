@@ -1,9 +1,12 @@
+import { vi } from 'vitest'
 import { AgentProcess } from '../fixtures/agent-process.ts'
 import type { ClientInit, ImageClient } from '../fixtures/client.ts'
 import { HubStandIn } from '../fixtures/hub-stand-in.ts'
 import { buildImage, hasStaticBusybox, type Image, type ImageSpec } from '../fixtures/image.ts'
 import { pushImage } from '../fixtures/push-image.ts'
 import { RegistryProcess } from '../fixtures/registry-process.ts'
+
+const PROBE = 'library/probe'
 
 export interface ClientStart extends ClientInit {
   /** Docker Hub, for a client that cannot be told of another registry than its mirror. */
@@ -42,6 +45,7 @@ export class PullWorld {
     const agent = await AgentProcess.start({ config: agentConfig(registry) })
     const upstreams = ['docker.io', registry.registry].map((name) => ({ registry: name, address: registry.direct }))
     const client = await kind.start({ facade: agent.facade, upstreams, hub })
+    await pushImage(await buildImage({ seed: PROBE, layerBytes: [] }), registry.direct, PROBE, 'latest')
     return new PullWorld({ registry, hub, agent, client })
   }
 
@@ -69,6 +73,25 @@ export class PullWorld {
   /** The agent as it was started, whatever it has been turned into. */
   async restoreAgent(): Promise<void> {
     await this.agent.restart({ config: agentConfig(this.registry) })
+  }
+
+  /** Runs `work` while the registry is ended, which both the agent and the client would go to. */
+  async withoutOrigin(work: () => Promise<void>): Promise<void> {
+    await this.registry.stop()
+    try {
+      await work()
+    } finally {
+      await this.registry.start()
+      // an agent does not ask again for a moment after an outage
+      await vi.waitFor(() => this.#expectOriginAnswer(), { timeout: 20_000, interval: 50 })
+    }
+  }
+
+  async #expectOriginAnswer(): Promise<void> {
+    for (const path of ['', `${this.registry.registry.replace(':', '_')}/`]) {
+      const answer = await fetch(`${this.agent.facadeUrl}/v2/${path}${PROBE}/tags/list`)
+      if (!answer.ok) throw new Error(`the agent answers ${answer.status}: ${await answer.text()}`)
+    }
   }
 
   async close(): Promise<void> {

@@ -10,12 +10,9 @@ export function pullsByHostAndPort(world: () => PullWorld): void {
     expect(await world().pulledBytes(reference)).toBeGreaterThan(500 * 1024)
     expect(await foundBy(world(), image, reference)).toEqual(contentOf(image))
     await world().client.remove(reference)
-    await world().registry.stop()
-    try {
+    await world().withoutOrigin(async () => {
       await world().client.pull(reference)
       expect(await foundBy(world(), image, reference)).toEqual(contentOf(image))
-    } finally {
-      await world().registry.start()
-    }
+    })
   })
 }

@@ -13,13 +13,10 @@ describePulls('skopeo', SkopeoClient, (world) => {
     const client = world().client as SkopeoClient
     await client.pullAll(image.reference)
     await client.remove(image.reference)
-    await world().registry.stop()
-    try {
+    await world().withoutOrigin(async () => {
       await client.pullAll(image.reference)
       expect(await foundBy(world(), image)).toEqual(contentOf(image))
-    } finally {
-      await world().registry.start()
-    }
+    })
   })
 
   it('copies an artifact of a type that nobody knows', async () => {

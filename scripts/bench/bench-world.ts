@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Digest } from '../../src/oci/digest.ts'
+import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
+import { AgentProcess } from '../../test/fixtures/agent-process.ts'
+import { Child, missing, run } from '../../test/fixtures/child.ts'
+import { sha256 } from '../../test/fixtures/image.ts'
+import { pushImage } from '../../test/fixtures/push-image.ts'
+import { RegistryProcess } from '../../test/fixtures/registry-process.ts'
+
+export interface PushedBlob {
+  readonly digest: Digest
+  readonly bytes: Buffer
+}
+
+/** A real registry, an agent in front of it, and nginx beside them. One for each section. */
+export class BenchWorld {
+  static readonly repository = 'bench/blobs'
+  readonly dir: string
+  readonly registry: RegistryProcess
+  readonly agent: AgentProcess
+  readonly #children: Child[] = []
+
+  private constructor(dir: string, registry: RegistryProcess, agent: AgentProcess) {
+    this.dir = dir
+    this.registry = registry
+    this.agent = agent
+  }
+
+  static missingPrograms(): string | undefined {
+    return missing(['docker-registry', 'nginx', 'wrk', 'curl', 'sha256sum'], { root: false })
+  }
+
+  static async start(): Promise<BenchWorld> {
+    const dir = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
+    const registry = await RegistryProcess.start()
+    const agent = await AgentProcess.start({
+      config: {
+        origin: {
+          default: registry.direct,
+          registries: { [registry.direct]: { plainHttp: true }, [registry.registry]: { plainHttp: true } },
+        },
+      },
+    })
+    return new BenchWorld(dir, registry, agent)
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children) await child.stop()
+    await this.agent.close()
+    await this.registry.close()
+    await rm(this.dir, { recursive: true, force: true })
+  }
+
+  /** Random bytes, as a blob of the registry. */
+  async pushBlob(size: number): Promise<PushedBlob> {
+    const bytes = randomBytes(size)
+    const digest = sha256(bytes)
+    await this.pushBlobs([{ digest, bytes }])
+    return { digest, bytes }
+  }
+
+  /** With a manifest that lists them. @returns its digest */
+  async pushBlobs(blobs: readonly PushedBlob[], tag = 'bench'): Promise<Digest> {
+    const config = Buffer.from('{}')
+    const layers = blobs.map(({ digest, bytes }) => ({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar',
+      digest,
+      size: bytes.length,
+    }))
+    const document = {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: sha256(config), size: config.length },
+      layers,
+    }
+    const bytes = Buffer.from(JSON.stringify(document))
+    const manifest = { digest: sha256(bytes), mediaType: OCI_MANIFEST, bytes }
+    const all = new Map([[sha256(config), config], ...blobs.map((blob) => [blob.digest, blob.bytes] as const)])
+    const image = { digest: manifest.digest, manifests: [manifest], blobs: all }
+    await pushImage(image, this.registry.direct, BenchWorld.repository, tag)
+    return manifest.digest
+  }
+
+  agentUrl(path: string): string {
+    return `${this.agent.facadeUrl}/v2/${BenchWorld.repository}/${path}`
+  }
+
+  registryUrl(path: string): string {
+    return `http://${this.registry.direct}/v2/${BenchWorld.repository}/${path}`
+  }
+
+  /** nginx with sendfile over the files of a directory. @returns its URL */
+  async startNginx(root: string): Promise<string> {
+    const port = 20_000 + Math.floor(Math.random() * 20_000)
+    const file = join(this.dir, 'nginx.conf')
+    await writeFile(
+      file,
+      `daemon off; worker_processes auto; pid ${this.dir}/nginx.pid; error_log stderr notice;
+       events { worker_connections 1024; }
+       http { access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
+         client_body_temp_path ${this.dir}/body; proxy_temp_path ${this.dir}/proxy; fastcgi_temp_path ${this.dir}/fastcgi;
+         uwsgi_temp_path ${this.dir}/uwsgi; scgi_temp_path ${this.dir}/scgi;
+         keepalive_requests 1000000000;
+         server { listen 127.0.0.1:${port}; root ${root}; } }`,
+    )
+    const nginx = Child.start('nginx', ['-c', file, '-p', this.dir])
+    this.#children.push(nginx)
+    await nginx.until(/start worker process/)
+    // its workers drop root's rights
+    await run('chmod', ['-R', 'a+rX', root, this.dir])
+    return `http://127.0.0.1:${port}`
+  }
+
+  async removeFromAgent(digest: Digest): Promise<void> {
+    await fetch(`${this.agent.adminUrl}/api/blobs/${digest}`, { method: 'DELETE' })
+  }
+
+  /** Resolves when the agent has stored what it was fetching. */
+  async stored(): Promise<void> {
+    while ((await this.agent.status()).transfers.length > 0);
+  }
+
+  /** Of the agent's process. @param field of /proc/PID/status, in KiB there */
+  memoryMiB(field: 'VmRSS' | 'VmHWM'): number {
+    const status = readFileSync(`/proc/${this.#pid}/status`, 'utf8')
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024
+  }
+
+  /** CPU time the agent's process has used. */
+  cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.#pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
+  get #pid(): string {
+    return readFileSync(join(this.agent.storeDir, 'agent.pid'), 'utf8').trim()
+  }
+}
+
+/** Downloads with curl, `clients` at once. @returns milliseconds until the last has ended */
+export async function curl(url: string, options: { clients?: number; output?: string } = {}): Promise<number> {
+  const { clients = 1, output = '/dev/null' } = options
+  const begun = performance.now()
+  const args = ['-sSf', '-o', output, url]
+  await Promise.all(Array.from({ length: clients }, () => run('curl', args, { timeoutMs: 300_000 })))
+  return performance.now() - begun
+}
