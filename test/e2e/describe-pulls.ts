@@ -18,7 +18,7 @@ export function reasonToSkip(name: string, kind: ClientKind): string | undefined
 }
 
 /** What every client can do with an agent. @param more further tests, with the same daemons */
-export function describePulls(name: string, kind: ClientKind, more?: (world: () => PullWorld) => void): void {
+export function describePulls(name: string, kind: ClientKind, more: (world: () => PullWorld) => void): void {
   describe.skipIf(reasonToSkip(name, kind) !== undefined)(`${name} with an agent`, () => {
     let started: PullWorld | undefined
     const world = (): PullWorld => {
@@ -137,9 +137,7 @@ export function describePulls(name: string, kind: ClientKind, more?: (world: () 
       }
     })
 
-    describe('and', () => {
-      more?.(world)
-    })
+    more(world)
   })
 }
 

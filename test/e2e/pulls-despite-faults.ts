@@ -1,4 +1,4 @@
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { FaultOrigin } from '../fixtures/fault-origin.ts'
 import type { Fault } from '../fixtures/fault-origin-faults.ts'
 import { contentOf, foundBy } from './describe-pulls.ts'
@@ -36,28 +36,30 @@ export const BLOB_FAULTS: readonly Case[] = [
 
 /** The agent's way to the origin is broken, the client's own is not: the pull works as if there were no agent. */
 export function pullsDespiteFaults(world: () => PullWorld, cases: readonly Case[]): void {
-  afterAll(async () => {
-    await world().restoreAgent()
-  })
-
-  it.each(cases)("pulls when the agent's origin $what", { timeout: 120_000 }, async ({ path, fault }) => {
-    const image = await world().push({ layerBytes: [1_000_000], busybox: false })
-    await using origin = await FaultOrigin.start()
-    fill(origin, image)
-    await world().agent.restart({
-      config: {
-        origin: { firstByte: '1s', stall: '1s', registries: { 'docker.io': { mirrors: [origin.url] } } },
-        facade: { firstByte: '3s' },
-      },
+  describe('when its own way to the origin is good', () => {
+    afterAll(async () => {
+      await world().restoreAgent()
     })
-    const injection = origin.inject({ fault, match: { path }, times: Number.POSITIVE_INFINITY })
-    try {
-      await world().client.pull(image.reference)
-      expect(await foundBy(world(), image)).toEqual(contentOf(image))
-      expect(injection.hits).toBeGreaterThan(0)
-    } finally {
-      injection.release()
-    }
+
+    it.each(cases)("pulls when the agent's origin $what", { timeout: 120_000 }, async ({ path, fault }) => {
+      const image = await world().push({ layerBytes: [1_000_000], busybox: false })
+      await using origin = await FaultOrigin.start()
+      fill(origin, image)
+      await world().agent.restart({
+        config: {
+          origin: { firstByte: '1s', stall: '1s', registries: { 'docker.io': { mirrors: [origin.url] } } },
+          facade: { firstByte: '3s' },
+        },
+      })
+      const injection = origin.inject({ fault, match: { path }, times: Number.POSITIVE_INFINITY })
+      try {
+        await world().client.pull(image.reference)
+        expect(await foundBy(world(), image)).toEqual(contentOf(image))
+        expect(injection.hits).toBeGreaterThan(0)
+      } finally {
+        injection.release()
+      }
+    })
   })
 }
 
