@@ -1,7 +1,11 @@
 /** Shows on one host, with what is installed on it, what an agent does. Every number is measured in this run. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { table } from '../src/cli/output.ts'
 import { formatBytes } from '../src/util/byte-size.ts'
 import { AgentProcess } from '../test/fixtures/agent-process.ts'
+import { endAll } from '../test/fixtures/child.ts'
 import type { ClientInit, ImageClient } from '../test/fixtures/client.ts'
 import { ContainerdClient } from '../test/fixtures/client-containerd.ts'
 import { DockerClient } from '../test/fixtures/client-docker.ts'
@@ -26,15 +30,25 @@ interface ClientKind {
   start(init: ClientInit): Promise<ImageClient>
 }
 
-const say = (line: string): void => console.log(line)
-const stack = new AsyncDisposableStack()
 let interrupted = false
+const say = (line: string): void => {
+  if (!interrupted) console.log(line)
+}
+
+const stack = new AsyncDisposableStack()
+// everything that is started here puts its files below this
+const dir = await mkdtemp(join(tmpdir(), 'shoal-demo-'))
+process.env['TMPDIR'] = dir
+stack.defer(async () => {
+  await endAll()
+  await rm(dir, { recursive: true, force: true })
+})
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (interrupted) process.exit(INTERRUPTED)
-    interrupted = true
     say('\nCleaning up…')
+    interrupted = true
     void stack.disposeAsync().finally(() => process.exit(INTERRUPTED))
   })
 }
@@ -42,7 +56,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 try {
   process.exitCode = (await demo()) ? 0 : 1
 } catch (error) {
-  if (!interrupted) say(`\nThe demo itself failed: ${(error as Error).stack}`)
+  say(`\nThe demo itself failed: ${(error as Error).stack}`)
   process.exitCode = 1
 } finally {
   if (!interrupted) await stack.disposeAsync()

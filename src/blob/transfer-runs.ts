@@ -41,6 +41,8 @@ interface Run {
   end: number
   /** The next byte to be written. */
   position: number
+  /** What is being written at `position`. */
+  writing: readonly Uint8Array[]
 }
 
 export interface RunsEvents {
@@ -104,10 +106,23 @@ export class TransferRuns {
     }
   }
 
-  /** The byte up to which chunk `index` has arrived and may be read, if an origin is sending it now. */
+  /** The byte up to which chunk `index` is on disk and may be read, if an origin is sending it now. */
   readableWithin(index: number): number | undefined {
     for (const run of this.#runs.values()) {
-      if (run.next === index && run.source.source.kind === 'origin') return run.position
+      if (run.next === index && isTrusted(run)) return run.position
+    }
+    return undefined
+  }
+
+  /** What an origin has sent from `position` on and is being written to disk; nothing if it sends elsewhere. */
+  bytesBeingWritten(position: number): Uint8Array | undefined {
+    for (const run of this.#runs.values()) {
+      if (!isTrusted(run)) continue
+      let start = run.position
+      for (const piece of run.writing) {
+        if (start <= position && position < start + piece.length) return piece.subarray(position - start)
+        start += piece.length
+      }
     }
     return undefined
   }
@@ -158,6 +173,7 @@ export class TransferRuns {
       next: from,
       end: to,
       position,
+      writing: [],
     }
     this.#runs.set(run.id, run)
     void this.#carryOut(run, body)
@@ -197,7 +213,10 @@ export class TransferRuns {
     const { plan } = partial
     const { buffers, bytes } = trim(batch, chunkEnd(plan, run.end - 1) - run.position)
     if (bytes === 0) return
+    run.writing = buffers
+    events.progressed()
     await partial.write(run.position, buffers)
+    run.writing = []
     run.position += bytes
     run.source.fruitless = 0
     metrics.received(run.source.source.kind, bytes)
@@ -224,6 +243,11 @@ export class TransferRuns {
       'a source failed in the middle of a blob',
     )
   }
+}
+
+/** Whether its bytes may be read before they are verified: the origin's word is all there is. */
+function isTrusted(run: Run): boolean {
+  return run.source.source.kind === 'origin'
 }
 
 /** The first `limit` bytes of `batch`, without copying. */

@@ -288,6 +288,13 @@ export class Transfer {
         this.#anythingRead = true
         return partial.read(until - position < target.length ? target.subarray(0, until - position) : target, position)
       }
+      const arriving = this.#arrivingAt(filling, position)
+      if (arriving !== undefined) {
+        this.#anythingRead = true
+        const bytes = arriving.subarray(0, target.length)
+        target.set(bytes)
+        return bytes.length
+      }
       await this.#progressAt(position, options.signal)
     }
   }
@@ -300,6 +307,12 @@ export class Transfer {
     while (index < last && chunks.isReadable(index)) index += 1
     const within = index < last ? runs.readableWithin(index) : undefined
     return within ?? chunkStart(plan, index)
+  }
+
+  /** Bytes from `position` on that may be read and are not on disk yet. */
+  #arrivingAt({ partial: { plan }, runs }: Filling, position: number): Uint8Array | undefined {
+    const heldBack = chunkStart(plan, plan.count - 1)
+    return position < heldBack ? runs.bytesBeingWritten(position)?.subarray(0, heldBack - position) : undefined
   }
 
   async #progressAt(position: number, signal: AbortSignal): Promise<void> {
@@ -324,7 +337,8 @@ export class Transfer {
   #progressed(): void {
     const filling = this.#filled()
     for (const waiter of this.#waiters) {
-      if (this.#readableUntil(filling, waiter.position) > waiter.position) waiter.wake()
+      const { position } = waiter
+      if (this.#readableUntil(filling, position) > position || this.#arrivingAt(filling, position)) waiter.wake()
     }
   }
 

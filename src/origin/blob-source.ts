@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { TokenBucket } from '../util/token-bucket.ts'
 import { type Backoff, backoffMs, wait } from './backoff.ts'
 import { assertSameBlob, type BlobAnswer, readBlobAnswer } from './blob-answer.ts'
+import { bodyPieces } from './body-pieces.ts'
 import { misbehaved, OriginFailure, toOriginFailure } from './origin-failure.ts'
 import type { RegistryRequester, RegistryScope } from './registry-requester.ts'
 
@@ -64,7 +65,7 @@ export class BlobSource implements ChunkSource {
           end ??= endOf(range.end, current)
         }
         let { skip } = current
-        for await (const part of current.answer.body as AsyncIterable<Buffer>) {
+        for await (const part of bodyPieces(current.answer.body)) {
           const bytes = cut(part, skip, end === undefined ? Infinity : end - position)
           const skipped = Math.min(skip, part.length)
           skip -= skipped

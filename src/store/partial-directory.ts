@@ -65,7 +65,8 @@ export class PartialDirectory {
    * digest is open once at a time.
    */
   async take(digest: Digest, size: number): Promise<PartialFiles> {
-    const files = (await this.#reopen(digest, size)) ?? (await this.#create(digest, size))
+    const found = this.#entries.has(digest) ? await this.#reopen(digest, size) : undefined
+    const files = found ?? (await this.#create(digest, size))
     this.#set({ digest, size, usedAt: this.#clock(), hasChunks: !files.chunkLog.isEmpty })
     return files
   }
@@ -111,15 +112,26 @@ export class PartialDirectory {
     return undefined
   }
 
+  /** Both files at once and without looking for old ones: a client waits for its first byte. */
   async #create(digest: Digest, size: number): Promise<PartialFiles> {
-    await this.remove(digest)
-    const handle = await open(this.#paths.partial(digest), 'wx+', 0o600)
+    const [data, log] = await Promise.allSettled([
+      this.#createData(digest, size),
+      createChunkLog(this.#paths.chunkLog(digest), digest, size),
+    ])
+    if (data.status === 'fulfilled' && log.status === 'fulfilled') return { handle: data.value, chunkLog: log.value }
+    if (data.status === 'fulfilled') await data.value.close()
+    if (log.status === 'fulfilled') await log.value.close()
+    await this.remove(digest).catch(() => {})
+    throw data.status === 'rejected' ? data.reason : (log as PromiseRejectedResult).reason
+  }
+
+  async #createData(digest: Digest, size: number): Promise<FileHandle> {
+    const handle = await open(this.#paths.partial(digest), 'w+', 0o600)
     try {
       await handle.truncate(size)
-      return { handle, chunkLog: await createChunkLog(this.#paths.chunkLog(digest), digest, size) }
+      return handle
     } catch (error) {
       await handle.close()
-      await this.remove(digest).catch(() => {})
       throw error
     }
   }

@@ -24,29 +24,41 @@ export interface PushedImage extends Image {
   readonly reference: string
 }
 
+interface Parts {
+  readonly registry: RegistryProcess
+  readonly hub: HubStandIn
+  readonly agent: AgentProcess
+  readonly client: ImageClient
+  /** Closes all of them. */
+  readonly owned: AsyncDisposableStack
+}
+
 /** A registry that stands for Docker Hub, an agent before it, and one client of that agent. */
 export class PullWorld {
   readonly registry: RegistryProcess
   readonly hub: HubStandIn
   readonly agent: AgentProcess
   readonly client: ImageClient
+  readonly #owned: AsyncDisposableStack
   #pushed = 0
 
-  private constructor(parts: { registry: RegistryProcess; hub: HubStandIn; agent: AgentProcess; client: ImageClient }) {
+  private constructor(parts: Parts) {
     this.registry = parts.registry
     this.hub = parts.hub
     this.agent = parts.agent
     this.client = parts.client
+    this.#owned = parts.owned
   }
 
   static async start(kind: ClientKind): Promise<PullWorld> {
-    const registry = await RegistryProcess.start()
-    const hub = await HubStandIn.start(registry.direct)
-    const agent = await AgentProcess.start({ config: agentConfig(registry) })
+    await using stack = new AsyncDisposableStack()
+    const registry = stack.adopt(await RegistryProcess.start(), (one) => one.close())
+    const hub = stack.adopt(await HubStandIn.start(registry.direct), (one) => one.close())
+    const agent = stack.adopt(await AgentProcess.start({ config: agentConfig(registry) }), (one) => one.close())
     const upstreams = ['docker.io', registry.registry].map((name) => ({ registry: name, address: registry.direct }))
-    const client = await kind.start({ facade: agent.facade, upstreams, hub })
+    const client = stack.adopt(await kind.start({ facade: agent.facade, upstreams, hub }), (one) => one.close())
     await pushImage(await buildImage({ seed: PROBE, layerBytes: [] }), registry.direct, PROBE, 'latest')
-    return new PullWorld({ registry, hub, agent, client })
+    return new PullWorld({ registry, hub, agent, client, owned: stack.move() })
   }
 
   /** A new image under a name of its own, at the registry. */
@@ -94,11 +106,8 @@ export class PullWorld {
     }
   }
 
-  async close(): Promise<void> {
-    await this.client.close()
-    await this.agent.close()
-    await this.hub.close()
-    await this.registry.close()
+  close(): Promise<void> {
+    return this.#owned.disposeAsync()
   }
 }
 
