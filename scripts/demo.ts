@@ -35,35 +35,33 @@ const say = (line: string): void => {
   if (!interrupted) console.log(line)
 }
 
-const stack = new AsyncDisposableStack()
-// everything that is started here puts its files below this
-const dir = await mkdtemp(join(tmpdir(), 'shoal-demo-'))
-process.env['TMPDIR'] = dir
-stack.defer(async () => {
-  await endAll()
-  await rm(dir, { recursive: true, force: true })
-})
-
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (interrupted) process.exit(INTERRUPTED)
     say('\nCleaning up…')
     interrupted = true
-    void stack.disposeAsync().finally(() => process.exit(INTERRUPTED))
+    // whatever is under way fails then, and is cleaned up as after any failure
+    void endAll()
   })
 }
 
+// everything that is started here puts its files below this
+const dir = await mkdtemp(join(tmpdir(), 'shoal-demo-'))
+process.env['TMPDIR'] = dir
 try {
-  process.exitCode = (await demo()) ? 0 : 1
+  await using stack = new AsyncDisposableStack()
+  process.exitCode = (await demo(stack)) ? 0 : 1
 } catch (error) {
   say(`\nThe demo itself failed: ${(error as Error).stack}`)
   process.exitCode = 1
 } finally {
-  if (!interrupted) await stack.disposeAsync()
+  await endAll()
+  await rm(dir, { recursive: true, force: true, maxRetries: 10 })
+  if (interrupted) process.exitCode = INTERRUPTED
 }
 
 /** @returns whether everything was as it should be */
-async function demo(): Promise<boolean> {
+async function demo(stack: AsyncDisposableStack): Promise<boolean> {
   const begun = performance.now()
   const origin = stack.adopt(await startDemoOrigin(), (one) => one.close())
   say(`Registry: ${origin.description}. It stands for Docker Hub here.`)
@@ -83,6 +81,7 @@ async function demo(): Promise<boolean> {
   await show(new DemoPuller({ facade: agent.facade }))
   const upstreams = [{ registry: 'docker.io', address: NOWHERE }]
   for (const [name, kind] of CLIENTS) {
+    if (interrupted) return false
     const client = kind.unavailable() ?? (await kind.start({ facade: agent.facade, upstreams }).catch(firstLine))
     if (typeof client === 'string') {
       absent.push(`${name}: ${client}`)
