@@ -81,7 +81,7 @@ export class DemoRun {
       )
       return measured
     } catch (error) {
-      this.wrong.push(`${what}: ${(error as Error).message}`)
+      this.wrong.push(`${what}: failed, as said above`)
       this.#say(`  ${what.padEnd(ROW)}FAILED: ${(error as Error).message}`)
       return undefined
     }

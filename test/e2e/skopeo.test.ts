@@ -19,6 +19,20 @@ describePulls('skopeo', SkopeoClient, (world) => {
     })
   })
 
+  it('finds Docker Hub also when the mirror names it in its path', async () => {
+    const image = await world().push({ layerBytes: [200_000] })
+    const upstreams = [{ registry: 'docker.io', address: world().registry.direct }]
+    const client = await SkopeoClient.start({ facade: world().agent.facade, upstreams, namesHub: true })
+    try {
+      const before = world().registry.proxy.bytesOut
+      await client.pull(image.reference)
+      expect(await client.contentDigest(image.reference)).toBe(image.own.config)
+      expect(world().registry.proxy.bytesOut - before).toBeGreaterThan(200_000)
+    } finally {
+      await client.close()
+    }
+  })
+
   it('copies an artifact of a type that nobody knows', async () => {
     const artifact = buildArtifact('weights', 700_000)
     await pushImage(artifact, world().registry.direct, 'library/weights', 'latest')
