@@ -6,8 +6,8 @@ import type { DemoOrigin } from './demo-origin.ts'
 const MIB = 1024 * 1024
 const LAYERS = [60 * MIB, 24 * MIB, 11 * MIB]
 const SMALL_LAYER = MIB
-// manifests are asked for anew, and there are headers
-const COLD_SLACK = 1.01
+// on a busy host a connection may look slow and be given up for another, and what was in it is sent twice
+const COLD_SLACK = 1.25
 const AGAIN_BYTES = 64 * 1024
 const ROW = 22
 
@@ -52,7 +52,8 @@ export class DemoRun {
     if (cold !== undefined) {
       const { bytes } = cold
       if (bytes < image.pullBytes) this.wrong.push(`the first pull did not come from the registry: ${bytes} bytes`)
-      if (bytes > image.pullBytes * COLD_SLACK) this.wrong.push(`the registry sent more than one copy: ${bytes} bytes`)
+      if (bytes > image.pullBytes * COLD_SLACK)
+        this.wrong.push(`the registry sent much more than one copy: ${bytes} bytes`)
     }
     const again = await this.#pull('again', 'removed, pulled again')
     if (again !== undefined && again.bytes > AGAIN_BYTES)
