@@ -52,8 +52,8 @@ export interface Agent extends AsyncDisposable {
 /** Node's names of processor architectures, as OCI writes them: https://go.dev/doc/install/source#environment */
 const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le', mipsel: 'mipsle' }
 
-/** For bodies on their way to clients: 1 MiB each, 32 MiB in all before they get small. */
-const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 32 * 1024 * 1024, keptBuffers: 8 }
+/** For bodies on their way to clients: two of 1 MiB for each of four at once; for more they are small. */
+const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 8 * 1024 * 1024, keptBuffers: 8 }
 
 const clock: Clock = Date.now
 

@@ -2,7 +2,8 @@
  * Blobs by digest: from the store, from the host's own content stores, from a transfer that runs, or from a new one.
  * Owns the transfers: one per digest.
  */
-import { hasCode } from '../errors.ts'
+import { LRUCache } from 'lru-cache'
+import { hasCode, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -12,7 +13,7 @@ import { PassThroughReader } from './pass-through-reader.ts'
 import type { Abortable, BlobReader, BlobStore, Origin, Scope, TransferMetrics } from './ports.ts'
 import { RescuedReader } from './rescued-reader.ts'
 import type { BlobOrigin, Blobs, OpenBlob } from './services.ts'
-import { Transfer } from './transfer.ts'
+import { type Outcome, Transfer } from './transfer.ts'
 
 export interface BlobServiceComponents {
   readonly store: BlobStore
@@ -25,6 +26,11 @@ export interface BlobServiceComponents {
   readonly log: Logger
 }
 
+/** So many mismatches of one blob within the time, and it is refused at once: clients lose a minute on each. */
+const MAX_MISMATCHES = 2
+const MISMATCH_MEMORY_MS = 60_000
+const MAX_MISMATCHED = 1_000
+
 export interface RunningTransfer {
   readonly digest: Digest
   readonly size: number | undefined
@@ -36,6 +42,7 @@ export interface RunningTransfer {
 export class BlobService implements Blobs {
   readonly #components: BlobServiceComponents
   readonly #transfers = new Map<Digest, Transfer>()
+  readonly #mismatches = new LRUCache<Digest, number>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
 
   constructor(components: BlobServiceComponents) {
     this.#components = components
@@ -45,6 +52,9 @@ export class BlobService implements Blobs {
     if (digestAlgorithm(digest) !== 'sha256') return this.#passThrough(scope, digest, options)
     const held = await this.#openHeld(scope, digest, options)
     if (held !== undefined) return held
+    if ((this.#mismatches.get(digest) ?? 0) >= MAX_MISMATCHES) {
+      throw new ShoalError('DIGEST_MISMATCH', 'the origin sent other bytes again and again', { detail: { digest } })
+    }
     try {
       const reader = await this.#openTransfer(scope, digest, options)
       return new RescuedReader(
@@ -143,7 +153,10 @@ export class BlobService implements Blobs {
 
   async #start(scope: Scope, digest: Digest, kept: number | undefined, { signal }: Abortable): Promise<BlobReader> {
     const { access, origin, store, clock, log, metrics } = this.#components
-    const onEnd = (): boolean => this.#transfers.delete(digest)
+    const onEnd = (outcome: Outcome): void => {
+      this.#transfers.delete(digest)
+      if (outcome === 'mismatched') this.#mismatches.set(digest, (this.#mismatches.get(digest) ?? 0) + 1)
+    }
     const transfer = new Transfer({ store, clock, log, metrics }, { digest, onEnd })
     this.#transfers.set(digest, transfer)
     await raceAbort(transfer.begin(origin.blobSource(scope, digest), kept), signal)

@@ -220,6 +220,6 @@ export interface Origin {
 /** What the core reports; `telemetry/metrics` counts it. */
 export interface TransferMetrics {
   received(source: 'origin' | 'peer', bytes: number): void
-  transferEnded(outcome: 'complete' | 'failed' | 'abandoned', seconds: number): void
+  transferEnded(outcome: 'complete' | 'failed' | 'mismatched' | 'abandoned', seconds: number): void
   passedThrough(): void
 }

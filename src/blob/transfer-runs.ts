@@ -6,15 +6,15 @@ import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
 import { batches } from '../util/batches.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { chunkEnd, chunkStart } from './chunk-plan.ts'
+import { chunkAt, chunkEnd, chunkStart } from './chunk-plan.ts'
 import { type RunView, scheduleRuns } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkSource, PartialBlob, SourceBody, TransferMetrics } from './ports.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
-const WRITE_QUEUE_BYTES = 4 * 1024 * 1024
+const WRITE_QUEUE_BYTES = 512 * 1024
 const MAX_RUNS = 4
-/** Failures in a row without a byte gained after which a source is given up. */
+/** Failures in a row without a chunk gained after which a source is given up. */
 const MAX_FRUITLESS = 2
 
 interface Stop {
@@ -137,8 +137,11 @@ export class TransferRuns {
 
   #view(run: Run): RunView {
     const ageMs = this.#components.clock() - run.startedAt
-    const bytesPerSecond = ((run.position - run.startedFrom) * 1000) / Math.max(1, ageMs)
-    return { id: run.id, next: run.next, end: run.end, ageMs, bytesPerSecond }
+    const received = run.writing.reduce((sum, piece) => sum + piece.length, run.position)
+    const bytesPerSecond = ((received - run.startedFrom) * 1000) / Math.max(1, ageMs)
+    // Readers may be ahead of the disk, but never of what has arrived.
+    const next = Math.min(run.end, chunkAt(this.#components.partial.plan, received))
+    return { id: run.id, next, end: run.end, ageMs, bytesPerSecond }
   }
 
   #isCovered(index: number): boolean {
@@ -180,11 +183,11 @@ export class TransferRuns {
   }
 
   async #carryOut(run: Run, opened: SourceBody | undefined): Promise<void> {
-    const begun = run.position
+    const first = run.next
     try {
       await this.#fetch(run, opened)
     } catch (error) {
-      this.#judge(run, toShoalError(error), run.position > begun)
+      this.#judge(run, toShoalError(error), run.next > first)
     }
     this.#runs.delete(run.id)
     this.schedule()
@@ -218,7 +221,6 @@ export class TransferRuns {
     await partial.write(run.position, buffers)
     run.writing = []
     run.position += bytes
-    run.source.fruitless = 0
     metrics.received(run.source.source.kind, bytes)
     while (run.next < run.end && run.position >= chunkEnd(plan, run.next)) this.#arrived(run)
     events.progressed()
@@ -227,6 +229,7 @@ export class TransferRuns {
   #arrived(run: Run): void {
     const index = run.next
     run.next += 1
+    run.source.fruitless = 0
     this.#components.events.arrived(index)
   }
 

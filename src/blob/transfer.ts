@@ -39,7 +39,8 @@ export interface TransferInit {
   readonly onEnd: (outcome: Outcome) => void
 }
 
-export type Outcome = 'complete' | 'failed' | 'abandoned'
+/** `mismatched`: it failed because the bytes do not have the digest. */
+export type Outcome = 'complete' | 'failed' | 'mismatched' | 'abandoned'
 
 /** Everything that exists once the size is known. */
 interface Filling {
@@ -273,7 +274,11 @@ export class Transfer {
       this.#components.log.error({ digest: this.digest, err: error }, 'a complete blob could not be stored')
       this.#finish('failed')
     }
-    if (this.#readers === 0) await partial.close()
+    await this.#closeWhenUnread()
+  }
+
+  async #closeWhenUnread(): Promise<void> {
+    if (this.#readers === 0) await this.#filling?.partial.close()
   }
 
   // ---------------------------------------------------------------------------------------------------- readers
@@ -350,7 +355,7 @@ export class Transfer {
     this.#readers -= 1
     if (this.#readers > 0 || this.#state.name === 'over') return
     if (this.#state.name === 'filling') this.#lingerFor(LINGER_MS)
-    else void this.ended.then(() => this.#filling?.partial.close())
+    else void this.ended.then(() => this.#closeWhenUnread())
   }
 
   #lingerFor(ms: number): void {
@@ -375,13 +380,13 @@ export class Transfer {
     this.#stop.abort(error)
     this.#filling?.runs.stop(error.message)
     this.#wakeAll()
-    void this.#leave(outcome, error.code === 'DIGEST_MISMATCH')
+    void this.#leave(error.code === 'DIGEST_MISMATCH' ? 'mismatched' : outcome)
   }
 
-  async #leave(outcome: Outcome, isWorthless: boolean): Promise<void> {
+  async #leave(outcome: Outcome): Promise<void> {
     await this.#verifying
     try {
-      if (isWorthless) await this.#filling?.partial.discard()
+      if (outcome === 'mismatched') await this.#filling?.partial.discard()
       else await this.#filling?.partial.close()
     } catch (error) {
       this.#components.log.warn({ digest: this.digest, err: error }, 'a partial blob could not be put away')

@@ -8,6 +8,9 @@ import { bodyPieces } from './body-pieces.ts'
 import { misbehaved, OriginFailure, toOriginFailure } from './origin-failure.ts'
 import type { RegistryRequester, RegistryScope } from './registry-requester.ts'
 
+/** A request that brings less before it breaks off counts as fruitless: else a client waits for ever on little gains. */
+const MIN_GAIN_BYTES = 64 * 1024
+
 interface Components {
   readonly requester: RegistryRequester
   /** Limits what is read, when there is a limit. */
@@ -19,7 +22,7 @@ export interface BlobSourceInit {
   /** Repository's name. */
   readonly name: string
   readonly digest: Digest
-  /** Requests in a row that may bring nothing before the source gives up. */
+  /** Requests in a row that may bring next to nothing before the source gives up. */
   readonly resumeTries: number
   readonly resumeBackoff: Backoff
 }
@@ -87,7 +90,7 @@ export class BlobSource implements ChunkSource {
         if (position === end && isPassing(failure)) return
       }
       current = undefined
-      fruitless = position > before ? 0 : fruitless + 1
+      fruitless = position - before >= MIN_GAIN_BYTES ? 0 : fruitless + 1
       if (!isPassing(failure) || fruitless >= this.#init.resumeTries) throw failure
       await wait(backoffMs(this.#init.resumeBackoff, fruitless + 1, failure), options)
     }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** What may wait here before the connection is held back. */
-const MAX_WAITING_BYTES = 256 * 1024
+const MAX_WAITING_BYTES = 128 * 1024
 
 /**
  * The pieces of a body as the network brings them. A Readable's own iterator copies all that has arrived into one new

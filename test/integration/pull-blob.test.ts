@@ -349,3 +349,26 @@ describe('a store that cannot take the blob', () => {
     expect(await readUntilCut(await fetch(agent.url(path(digest))))).toBeLessThan(LARGE.length)
   })
 })
+
+describe('an origin whose bytes are wrong each time', () => {
+  it('is believed twice, then the blob is refused at once', async () => {
+    const agent = await startAgent()
+    const digest = origin.addBlob(LARGE)
+    origin.inject({ fault: { kind: 'corrupt', at: 3 * MIB }, match: { path: /blobs/ }, times: 100 })
+    for (let time = 0; time < 2; time++) {
+      await readUntilCut(await fetch(agent.url(path(digest))))
+      await agent.idle()
+    }
+    const asked = origin.requests.length
+    expect((await fetch(agent.url(path(digest)))).status).toBe(404)
+    expect(origin.requests).toHaveLength(asked)
+  })
+
+  it('is given up when it cuts every body after little', async () => {
+    const agent = await startAgent()
+    const digest = origin.addBlob(LARGE)
+    origin.inject({ fault: { kind: 'cut', after: 100 }, match: { path: /blobs/ }, times: 1000 })
+    await readUntilCut(await fetch(agent.url(path(digest))))
+    expect(origin.requests.length).toBeLessThan(20)
+  })
+})
