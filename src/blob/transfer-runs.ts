@@ -14,8 +14,6 @@ import type { ChunkSource, PartialBlob, SourceBody, TransferMetrics } from './po
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
 const WRITE_QUEUE_BYTES = 512 * 1024
 const MAX_RUNS = 4
-/** Failures in a row without a chunk gained after which a source is given up. */
-const MAX_FRUITLESS = 2
 
 interface Stop {
   readonly signal: AbortSignal
@@ -24,7 +22,6 @@ interface Stop {
 
 interface SourceState {
   readonly source: ChunkSource
-  fruitless: number
   /** Set when the source is given up. */
   error: ShoalError | undefined
 }
@@ -79,7 +76,7 @@ export class TransferRuns {
   /** A source that may be asked from now on. One with the id of a source in use is not taken. */
   addSource(source: ChunkSource): void {
     if (this.#sources.some((known) => known.source.id === source.id && known.error === undefined)) return
-    this.#sources.push({ source, fruitless: 0, error: undefined })
+    this.#sources.push({ source, error: undefined })
   }
 
   /** Takes over the body of the whole blob that was opened before its size was known, from a source that was added. */
@@ -229,7 +226,6 @@ export class TransferRuns {
   #arrived(run: Run): void {
     const index = run.next
     run.next += 1
-    run.source.fruitless = 0
     this.#components.events.arrived(index)
   }
 
@@ -239,8 +235,8 @@ export class TransferRuns {
       this.#components.events.failed(error)
       return
     }
-    if (!gained) run.source.fruitless += 1
-    if (!isOutage(error) || run.source.fruitless >= MAX_FRUITLESS) run.source.error = error
+    // It has tried again by itself: without a chunk gained there is no hope.
+    if (!gained || !isOutage(error)) run.source.error = error
     this.#components.log.warn(
       { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
       'a source failed in the middle of a blob',

@@ -364,7 +364,7 @@ describe('an origin whose bytes are wrong each time', () => {
     expect(origin.requests).toHaveLength(asked)
   })
 
-  it('is given up when it cuts every body after little', async () => {
+  it('is given up when it cuts every body after little', { timeout: 60_000 }, async () => {
     const agent = await startAgent()
     const digest = origin.addBlob(LARGE)
     origin.inject({ fault: { kind: 'cut', after: 100 }, match: { path: /blobs/ }, times: 1000 })
