@@ -9,6 +9,7 @@ import { AgentBackend } from './admin-backend.ts'
 import { Access } from './blob/access.ts'
 import { BlobService } from './blob/blob-service.ts'
 import { ManifestService } from './blob/manifest-service.ts'
+import { Outages } from './blob/outages.ts'
 import type { RepositoryIndex } from './blob/ports.ts'
 import type { PullServices } from './blob/services.ts'
 import type { Config } from './config.ts'
@@ -18,6 +19,7 @@ import { BodySender } from './facade/body-sender.ts'
 import { BufferPool } from './facade/buffer-pool.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
+import { DOCKER_HUB } from './oci/reference.ts'
 import { DockerCredentials } from './origin/credentials.ts'
 import { OriginClient } from './origin/origin-client.ts'
 import { ORIGIN_DEFAULTS } from './origin/origin-defaults.ts'
@@ -76,15 +78,21 @@ export async function startAgent({ config, environment, version }: AgentInit): P
 
   const origin = openOrigin(config, log, { version, instanceId, environment })
   stack.defer(() => origin.close())
+  const outages = new Outages({ clock })
   const access = new Access(
-    { origin, repositories, clock, log: log.child({ component: 'access' }) },
-    { rememberMs: config.origin.rememberAccess, outageMs: config.origin.serveStale },
+    { origin, repositories, outages, clock, log: log.child({ component: 'access' }) },
+    {
+      rememberMs: config.origin.rememberAccess,
+      outageMs: config.origin.serveStale,
+      trusted: new Set([DOCKER_HUB, config.origin.default, ...Object.keys(config.origin.registries)]),
+    },
   )
   const blobs = new BlobService({
     store,
     hostContent,
     origin,
     access,
+    repositories,
     metrics: metrics.transfers,
     clock,
     log: log.child({ component: 'blob' }),
@@ -96,7 +104,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       store,
       repositories,
       access,
-      hasBlob: (digest) => blobs.has(digest),
+      outages,
+      isBlobHere: (repository, digest) => blobs.isHere(repository, digest),
       clock,
       log: log.child({ component: 'manifest' }),
     },

@@ -1,16 +1,18 @@
 /**
  * Blobs by digest: from the store, from the host's own content stores, from a transfer that runs, or from a new one.
- * Owns the transfers: one per digest.
+ * Owns the transfers: one per digest. A transfer belongs to the registry it fetches from: what is wrong with one registry
+ * never reaches the clients of another, who get the blob passed through meanwhile.
  */
 import { LRUCache } from 'lru-cache'
 import { hasCode, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
+import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
-import type { Access } from './access.ts'
+import type { Access, Principal } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
-import type { Abortable, BlobReader, BlobStore, Origin, Scope, TransferMetrics } from './ports.ts'
+import type { Abortable, BlobReader, BlobStore, Origin, RepositoryIndex, Scope, TransferMetrics } from './ports.ts'
 import { RescuedReader } from './rescued-reader.ts'
 import type { BlobOrigin, Blobs, OpenBlob } from './services.ts'
 import { type Outcome, Transfer } from './transfer.ts'
@@ -18,9 +20,13 @@ import { type Outcome, Transfer } from './transfer.ts'
 export interface BlobServiceComponents {
   readonly store: BlobStore
   /** Blobs that other programs keep on this host: read, never written. */
-  readonly hostContent: { open(digest: Digest, options: Abortable): Promise<BlobReader | undefined> }
+  readonly hostContent: {
+    open(digest: Digest, options: Abortable): Promise<BlobReader | undefined>
+    has(digest: Digest): Promise<boolean>
+  }
   readonly origin: Origin
   readonly access: Access
+  readonly repositories: RepositoryIndex
   readonly metrics: TransferMetrics
   readonly clock: Clock
   readonly log: Logger
@@ -42,46 +48,44 @@ export interface RunningTransfer {
 export class BlobService implements Blobs {
   readonly #components: BlobServiceComponents
   readonly #transfers = new Map<Digest, Transfer>()
-  readonly #mismatches = new LRUCache<Digest, number>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
+  /** By registry and digest. */
+  readonly #mismatches = new LRUCache<string, number>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
 
   constructor(components: BlobServiceComponents) {
     this.#components = components
   }
 
   async open(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
-    if (digestAlgorithm(digest) !== 'sha256') return this.#passThrough(scope, digest, options)
-    const held = await this.#openHeld(scope, digest, options)
-    if (held !== undefined) return held
-    if ((this.#mismatches.get(digest) ?? 0) >= MAX_MISMATCHES) {
-      throw new ShoalError('DIGEST_MISMATCH', 'the origin sent other bytes again and again', { detail: { digest } })
-    }
+    const { access, log } = this.#components
+    const principal = access.principal(scope)
     try {
-      const reader = await this.#openTransfer(scope, digest, options)
-      return new RescuedReader(
-        { log: this.#components.log, rescue: (late) => this.#passThrough(scope, digest, late) },
-        marked(reader, 'miss'),
-      )
+      if (digestAlgorithm(digest) !== 'sha256') return await this.#passThrough(principal, digest, options)
+      const reader =
+        (await this.#openHostContent(principal, digest, options)) ?? (await this.#open(principal, digest, options))
+      const rescue = (late: Abortable): Promise<OpenBlob> => this.#passThrough(principal, digest, late)
+      return reader.origin === 'pass-through' ? reader : new RescuedReader({ log, rescue }, reader)
     } catch (error) {
-      this.#components.access.refused(scope, error)
+      access.refused(principal, error)
       if (!hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
-      this.#components.log.warn({ digest, err: error }, 'the blob cannot be stored, passing it through')
-      return this.#passThrough(scope, digest, options)
+      log.warn({ digest, err: error }, 'the blob cannot be stored, passing it through')
+      return this.#passThrough(principal, digest, options)
     }
   }
 
   async stat(scope: Scope, digest: Digest, options: Abortable): Promise<{ readonly size: number }> {
     const { store, access, origin } = this.#components
+    const principal = access.principal(scope)
     const stored = store.stat(digest)
-    if (stored !== undefined) {
-      await access.ensure(scope, digest, 'blob', options)
+    if (stored !== undefined && access.mayVouch(scope.repository.registry, digest)) {
+      await access.ensure(principal, digest, 'blob', options)
       return { size: stored.size }
     }
     try {
       const size = await origin.checkBlob(scope, digest, options)
-      access.admitted(scope, [digest])
+      access.answered(principal, digest)
       if (size !== undefined) return { size }
     } catch (error) {
-      access.refused(scope, error)
+      access.refused(principal, error)
       throw error
     }
     const blob = await this.open(scope, digest, options)
@@ -89,9 +93,11 @@ export class BlobService implements Blobs {
     return { size: blob.size }
   }
 
-  /** Whether every byte of the blob is in the store. */
-  has(digest: Digest): boolean {
-    return this.#components.store.stat(digest) !== undefined
+  /** Whether clients of the repository can have the blob without its origin. */
+  async isHere(repository: Repository, digest: Digest): Promise<boolean> {
+    const { store, hostContent, access } = this.#components
+    if (!access.isLinked(repository, digest)) return false
+    return store.stat(digest) !== undefined || (await hostContent.has(digest))
   }
 
   list(): RunningTransfer[] {
@@ -109,65 +115,122 @@ export class BlobService implements Blobs {
     await Promise.all([...this.#transfers.values()].map((transfer) => transfer.stop()))
   }
 
-  async #openHeld(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob | undefined> {
-    const { store, access, hostContent } = this.#components
-    if (store.stat(digest) !== undefined) {
-      if (!access.isKnown(scope, digest)) await access.ensure(scope, digest, 'blob', options)
-      try {
-        return marked(await store.open(digest), 'hit')
-      } catch (error) {
-        if (!hasCode(error, 'BLOB_UNKNOWN', 'STORE_FAILED')) throw error
-        this.#components.log.warn({ digest, err: error }, 'a stored blob cannot be opened')
+  /** Other programs fetched it from who knows where: only a registry that is trusted, or sent it once, opens it. */
+  async #openHostContent(principal: Principal, digest: Digest, options: Abortable): Promise<OpenBlob | undefined> {
+    const { store, access, hostContent, log } = this.#components
+    if (store.stat(digest) !== undefined || this.#transfers.has(digest)) return undefined
+    if (!access.mayVouch(principal.scope.repository.registry, digest)) return undefined
+    if (!(await hostContent.has(digest))) return undefined
+    await access.ensure(principal, digest, 'blob', options)
+    try {
+      const found = await hostContent.open(digest, options)
+      return found && marked(found, 'hit')
+    } catch (error) {
+      options.signal.throwIfAborted()
+      log.warn({ digest, err: error }, 'content of the host cannot be read')
+      return undefined
+    }
+  }
+
+  /** Each turn decides on what is so at one moment; whoever waits decides anew. */
+  async #open(principal: Principal, digest: Digest, options: Abortable): Promise<OpenBlob> {
+    const { store, access } = this.#components
+    const { registry } = principal.scope.repository
+    let isAdmitted = access.isKnown(principal, digest)
+    for (;;) {
+      const running = this.#transfers.get(digest)
+      const isStored = store.stat(digest) !== undefined
+      const kept = this.#isPartialOf(registry, digest) ? store.partialSize(digest) : undefined
+      const isForeign =
+        running === undefined ? isStored && !access.mayVouch(registry, digest) : running.registry !== registry
+      if (isForeign) return this.#passThrough(principal, digest, options)
+      if ((isStored || running !== undefined || kept !== undefined) && !isAdmitted) {
+        // Bytes are here that this client did not cause to come: it must be allowed to have them.
+        await access.ensure(principal, digest, 'blob', options)
+        isAdmitted = true
+        continue
+      }
+      if (running !== undefined) {
+        const reader = await this.#join(running, principal, options)
+        if (reader !== undefined) return marked(reader, 'miss')
+      } else if (isStored) {
+        const reader = await this.#openStored(digest)
+        if (reader !== undefined) return marked(reader, 'hit')
+      } else {
+        return marked(await this.#start(principal, digest, kept, options), 'miss')
       }
     }
-    if (this.#transfers.has(digest)) return undefined
-    const found = await hostContent.open(digest, options)
-    if (found === undefined) return undefined
+  }
+
+  /** @returns undefined when it turned out not to be there */
+  async #openStored(digest: Digest): Promise<BlobReader | undefined> {
     try {
-      if (!access.isKnown(scope, digest)) await access.ensure(scope, digest, 'blob', options)
-      return marked(found, 'hit')
+      return await this.#components.store.open(digest)
     } catch (error) {
-      await found.close()
+      if (hasCode(error, 'BLOB_UNKNOWN')) return undefined
       throw error
     }
   }
 
-  async #openTransfer(scope: Scope, digest: Digest, options: Abortable): Promise<BlobReader> {
-    const { access, origin, store } = this.#components
-    for (;;) {
-      const kept = await store.partialSize(digest)
-      if (kept !== undefined || this.#transfers.has(digest)) {
-        // Bytes are here that this client did not cause to come: it must be allowed to have them.
-        if (!access.isKnown(scope, digest)) await access.ensure(scope, digest, 'blob', options)
-      }
-      const running = this.#transfers.get(digest)
-      if (running === undefined) return this.#start(scope, digest, kept, options)
-      const isReady = await raceAbort(running.ready().then(always, never), options.signal)
-      if (isReady && this.#transfers.get(digest) === running) {
-        running.addSource(origin.blobSource(scope, digest))
-        return running.openReader()
-      }
-      if (store.stat(digest) !== undefined) return store.open(digest)
+  /** @returns undefined when the transfer ended before it could be joined */
+  async #join(
+    running: Transfer,
+    { scope, identity }: Principal,
+    { signal }: Abortable,
+  ): Promise<BlobReader | undefined> {
+    const isReady = await raceAbort(
+      running.ready().then(
+        () => true,
+        () => false,
+      ),
+      signal,
+    )
+    if (isReady && !running.isOver && this.#transfers.get(running.digest) === running) {
+      running.addSource(this.#components.origin.blobSource(scope, running.digest), identity.key)
+      return running.openReader()
     }
+    await raceAbort(running.ended, signal)
+    return undefined
   }
 
-  async #start(scope: Scope, digest: Digest, kept: number | undefined, { signal }: Abortable): Promise<BlobReader> {
-    const { access, origin, store, clock, log, metrics } = this.#components
-    const onEnd = (outcome: Outcome): void => {
-      this.#transfers.delete(digest)
-      if (outcome === 'mismatched') this.#mismatches.set(digest, (this.#mismatches.get(digest) ?? 0) + 1)
+  async #start(
+    principal: Principal,
+    digest: Digest,
+    kept: number | undefined,
+    { signal }: Abortable,
+  ): Promise<BlobReader> {
+    const { access, origin, store, repositories, clock, log, metrics } = this.#components
+    const { scope, identity } = principal
+    const { registry } = scope.repository
+    const mismatches = this.#mismatches.get(`${registry} ${digest}`) ?? 0
+    if (mismatches >= MAX_MISMATCHES) {
+      throw new ShoalError('DIGEST_MISMATCH', 'the origin sent other bytes again and again', { detail: { digest } })
     }
-    const transfer = new Transfer({ store, clock, log, metrics }, { digest, onEnd })
+    const onEnd = (outcome: Outcome): void => {
+      if (outcome === 'complete') access.served(registry, digest)
+      if (outcome === 'mismatched') this.#mismatches.set(`${registry} ${digest}`, mismatches + 1)
+      this.#transfers.delete(digest)
+    }
+    const transfer = new Transfer({ store, clock, log, metrics }, { digest, registry, onEnd })
     this.#transfers.set(digest, transfer)
-    await raceAbort(transfer.begin(origin.blobSource(scope, digest), kept), signal)
-    if (kept === undefined) access.admitted(scope, [digest])
+    repositories.link(partialsOf(registry), [digest])
+    const source = origin.blobSource(scope, digest, { withoutMirrors: mismatches > 0 })
+    await raceAbort(transfer.begin(source, { key: identity.key, kept }), signal)
+    if (kept === undefined) access.answered(principal, digest)
     return transfer.openReader()
   }
 
-  async #passThrough(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
+  #isPartialOf(registry: string, digest: Digest): boolean {
+    return this.#components.repositories.isLinked(partialsOf(registry), digest)
+  }
+
+  async #passThrough(principal: Principal, digest: Digest, options: Abortable): Promise<OpenBlob> {
     const { origin, access, metrics } = this.#components
-    const reader = await PassThroughReader.open(digest, origin.blobSource(scope, digest), options)
-    access.admitted(scope, [digest])
+    const { scope } = principal
+    const onVerified = (): void => access.served(scope.repository.registry, digest)
+    const source = origin.blobSource(scope, digest)
+    const reader = await PassThroughReader.open({ source, onVerified }, { digest }, options)
+    access.answered(principal, digest)
     metrics.passedThrough()
     return reader
   }
@@ -183,5 +246,7 @@ function marked(reader: BlobReader, origin: BlobOrigin): OpenBlob {
   }
 }
 
-const always = (): boolean => true
-const never = (): boolean => false
+/** Stands for the partial blobs that a registry has sent, in the index of repositories: no repository has such a name. */
+function partialsOf(registry: string): Repository {
+  return { registry, name: '.partial' }
+}

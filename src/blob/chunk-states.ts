@@ -10,6 +10,8 @@ export type ChunkState = 'absent' | 'claimed' | 'received' | 'verified'
 
 export class ChunkStates {
   readonly #states: ChunkState[]
+  /** Where the next byte of an absent chunk goes, for those that began to arrive. */
+  readonly #reached = new Map<number, number>()
   #verified = 0
 
   constructor(count: number) {
@@ -34,6 +36,17 @@ export class ChunkStates {
     if (this.of(index) === 'verified') this.#verified -= 1
     if (state === 'verified') this.#verified += 1
     this.#states[index] = state
+    this.#reached.delete(index)
+  }
+
+  /** The position up to which an absent chunk has arrived, undefined when nothing of it has. */
+  reached(index: number): number | undefined {
+    return this.#reached.get(index)
+  }
+
+  /** What has arrived may have been read: it is never fetched again, so that what was read is what gets hashed. */
+  setReached(index: number, position: number): void {
+    this.#reached.set(index, position)
   }
 
   /** Whether a reader may have the chunk, unless it is the last one. */
@@ -44,6 +57,7 @@ export class ChunkStates {
 
   clear(): void {
     this.#states.fill('absent')
+    this.#reached.clear()
     this.#verified = 0
   }
 }

@@ -1,6 +1,5 @@
 /**
  * Manifests: tags are resolved at the origin each time; bytes come from memory, the store or the origin, in this order.
- * What a manifest lists becomes linked to its repository, so that its blobs need no question of their own.
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -8,11 +7,12 @@ import { hasCode, isOutage, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { type Platform, readManifest } from '../oci/manifest.ts'
 import { OCI_MANIFEST } from '../oci/media-type.ts'
-import type { TagOrDigest } from '../oci/reference.ts'
+import type { Repository, TagOrDigest } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { SingleFlight } from '../util/single-flight.ts'
-import type { Access } from './access.ts'
+import type { Access, Principal } from './access.ts'
+import type { Outages } from './outages.ts'
 import type {
   Abortable,
   BlobStore,
@@ -35,8 +35,9 @@ export interface ManifestServiceComponents {
   readonly store: BlobStore
   readonly repositories: RepositoryIndex
   readonly access: Access
-  /** Whether all bytes of the blob are on this host. */
-  readonly hasBlob: (digest: Digest) => boolean
+  readonly outages: Outages
+  /** Whether clients of the repository can have the blob without its origin. */
+  readonly isBlobHere: (repository: Repository, digest: Digest) => Promise<boolean>
   readonly clock: Clock
   readonly log: Logger
 }
@@ -60,7 +61,8 @@ interface Resolved extends Descriptor {
 export class ManifestService implements Manifests {
   readonly #components: ManifestServiceComponents
   readonly #init: ManifestServiceInit
-  readonly #cache = new LRUCache<Digest, Held>({
+  /** By registry too: it is the registry that says of what media type the bytes are. */
+  readonly #cache = new LRUCache<string, Held>({
     maxSize: CACHE_BYTES,
     sizeCalculation: (held) => held.bytes.length + 512,
   })
@@ -74,28 +76,25 @@ export class ManifestService implements Manifests {
   }
 
   async get(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestAnswer> {
-    if ('digest' in reference) return this.#byDigest(scope, reference.digest, options)
-    const resolved = await this.#resolve(scope, reference.tag, options)
-    const answer = await this.#byDigest(scope, resolved.digest, options, resolved.stale !== undefined)
-    return { ...answer, stale: resolved.stale }
+    const principal = this.#components.access.principal(scope)
+    if ('digest' in reference) return this.#byDigest(principal, reference.digest, options)
+    const resolved = await this.#resolve(principal, reference.tag, options)
+    if (resolved.stale === undefined) return this.#byDigest(principal, resolved.digest, options)
+    return { ...(await this.#withoutOrigin(principal, resolved.digest, options)), stale: resolved.stale }
   }
 
   async head(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestHead> {
-    if ('digest' in reference) return this.#byDigest(scope, reference.digest, options)
-    const resolved = await this.#resolve(scope, reference.tag, options)
-    if (resolved.stale !== undefined) await this.#byDigest(scope, resolved.digest, options, true)
+    const principal = this.#components.access.principal(scope)
+    if ('digest' in reference) return this.#byDigest(principal, reference.digest, options)
+    const resolved = await this.#resolve(principal, reference.tag, options)
+    if (resolved.stale !== undefined) await this.#withoutOrigin(principal, resolved.digest, options)
     return resolved
   }
 
   referrers(scope: Scope, digest: Digest, query: URLSearchParams, options: Abortable): Promise<ListAnswer> {
     const { origin } = this.#components
-    return answerReferrers(
-      { origin, getManifest: (tag) => this.get(scope, { tag }, options) },
-      scope,
-      digest,
-      query,
-      options,
-    )
+    const getManifest = (tag: string): Promise<ManifestAnswer> => this.get(scope, { tag }, options)
+    return answerReferrers({ origin, getManifest }, scope, digest, query, options)
   }
 
   /** Resolves when what was fetched is stored. */
@@ -105,41 +104,35 @@ export class ManifestService implements Manifests {
 
   // ------------------------------------------------------------------------------------------------------- tags
 
-  async #resolve(scope: Scope, tag: string, { signal }: Abortable): Promise<Resolved> {
-    const { origin, repositories, access, clock } = this.#components
+  async #resolve(principal: Principal, tag: string, { signal }: Abortable): Promise<Resolved> {
+    const { origin, repositories, access, outages, clock, log } = this.#components
+    const { scope, identity } = principal
     const { registry, name } = scope.repository
-    const key = `${registry}/${name}:${tag} ${origin.identity(scope).key}`
+    const remembered = this.#remembered(principal, tag)
     try {
-      const found = await this.#resolving.run(key, signal, (shared) =>
-        origin.resolveTag(scope, tag, { signal: shared }),
+      const found = await outages.ask(registry, { signal, hasStandIn: remembered !== undefined }, (limited) =>
+        this.#resolving.run(`${registry}/${name}:${tag} ${identity.key}`, limited.signal, (shared) =>
+          origin.resolveTag(scope, tag, { signal: shared }),
+        ),
       )
-      access.admitted(scope, [found.digest])
+      access.answered(principal, found.digest)
       repositories.recordTag(scope.repository, tag, { ...found, at: clock() })
       return { ...found, stale: undefined }
     } catch (error) {
-      access.refused(scope, error)
+      access.refused(principal, error)
       if (hasCode(error, 'MANIFEST_UNKNOWN', 'NAME_UNKNOWN')) repositories.forgetTag(scope.repository, tag)
-      const remembered = isOutage(error) ? this.#remembered(scope, tag) : undefined
-      if (remembered === undefined) throw error
-      this.#components.log.warn(
-        {
-          registry,
-          repository: name,
-          tag,
-          digest: remembered.digest,
-          ageSeconds: remembered.stale?.ageSeconds,
-          err: error,
-        },
-        'the origin cannot be asked for a tag, its last digest answers',
-      )
+      if (!isOutage(error) || remembered === undefined) throw error
+      const { digest, stale } = remembered
+      const fields = { registry, repository: name, tag, digest, ageSeconds: stale?.ageSeconds, err: error }
+      log.warn(fields, 'the origin cannot be asked for a tag, its last digest answers')
       return remembered
     }
   }
 
-  #remembered(scope: Scope, tag: string): Resolved | undefined {
+  #remembered(principal: Principal, tag: string): Resolved | undefined {
     const { repositories, access, clock } = this.#components
-    const seen = repositories.tag(scope.repository, tag)
-    if (seen === undefined || !access.isAdmittedInOutage(scope)) return undefined
+    const seen = repositories.tag(principal.scope.repository, tag)
+    if (seen === undefined || !access.isAdmittedInOutage(principal)) return undefined
     const ageMs = clock() - seen.at
     if (ageMs > this.#init.outageMs) return undefined
     const { digest, mediaType, size } = seen
@@ -148,33 +141,50 @@ export class ManifestService implements Manifests {
 
   // -------------------------------------------------------------------------------------------------- by digest
 
-  /** @param isOutage the origin is known to be out of reach: only what is complete is answered */
-  async #byDigest(scope: Scope, digest: Digest, options: Abortable, isOutage = false): Promise<ManifestAnswer> {
-    const held = this.#cache.get(digest) ?? (await this.#fromStore(digest, options))
-    if (held === undefined) return answer(digest, await this.#fromOrigin(scope, digest, options))
-    const admission = this.#components.access.isKnown(scope, digest)
-      ? 'fresh'
-      : await this.#components.access.ensure(scope, digest, 'manifest', options)
-    if (isOutage || admission === 'outage') await this.#requireComplete(digest, held, options)
+  async #byDigest(principal: Principal, digest: Digest, options: Abortable): Promise<ManifestAnswer> {
+    const { access } = this.#components
+    const { repository } = principal.scope
+    const held = await this.#held(repository.registry, digest, options)
+    if (held === undefined) return answer(digest, await this.#fromOrigin(principal, digest, options))
+    const isKnown = access.isKnown(principal, digest)
+    const admission = isKnown ? 'fresh' : await access.ensure(principal, digest, 'manifest', options)
+    if (admission === 'outage') await this.#requireComplete(repository, digest, held, options)
     return answer(digest, held)
   }
 
-  async #fromOrigin(scope: Scope, digest: Digest, { signal }: Abortable): Promise<Held> {
+  /** For a principal that a stale tag has led here: it was admitted, and the origin cannot be asked. */
+  async #withoutOrigin({ scope }: Principal, digest: Digest, options: Abortable): Promise<ManifestAnswer> {
+    const { repository } = scope
+    const held = await this.#held(repository.registry, digest, options)
+    if (held === undefined) throw incomplete(digest)
+    await this.#requireComplete(repository, digest, held, options)
+    return answer(digest, held)
+  }
+
+  /** What is here and the registry may vouch for. */
+  async #held(registry: string, digest: Digest, options: Abortable): Promise<Held | undefined> {
+    const cached = this.#cache.get(cacheKey(registry, digest))
+    if (cached !== undefined) return cached
+    return this.#components.access.mayVouch(registry, digest) ? this.#fromStore(registry, digest, options) : undefined
+  }
+
+  async #fromOrigin(principal: Principal, digest: Digest, { signal }: Abortable): Promise<Held> {
     const { origin, access, repositories } = this.#components
-    const key = `${scope.repository.registry}/${scope.repository.name} ${digest} ${origin.identity(scope).key}`
+    const { scope, identity } = principal
+    const { registry, name } = scope.repository
     try {
-      const held = await this.#fetching.run(key, signal, async (shared) => {
+      const held = await this.#fetching.run(`${registry}/${name} ${digest} ${identity.key}`, signal, async (shared) => {
         const fetched = await origin.fetchManifest(scope, digest, { signal: shared })
         this.#storeInBackground(fetched)
-        repositories.recordMediaType(digest, fetched.mediaType)
+        repositories.recordMediaType(registry, digest, fetched.mediaType)
         return fetched
       })
-      this.#cache.set(digest, held)
-      const contents = readManifest(held.bytes)
-      access.admitted(scope, [digest, ...contents.blobs, ...contents.manifests.map((child) => child.digest)])
+      this.#cache.set(cacheKey(registry, digest), held)
+      access.served(registry, digest)
+      access.answered(principal, digest)
       return held
     } catch (error) {
-      access.refused(scope, error)
+      access.refused(principal, error)
       throw error
     }
   }
@@ -189,7 +199,7 @@ export class ManifestService implements Manifests {
     this.#writing.add(writing)
   }
 
-  async #fromStore(digest: Digest, options: Abortable): Promise<Held | undefined> {
+  async #fromStore(registry: string, digest: Digest, options: Abortable): Promise<Held | undefined> {
     const { store, repositories, log } = this.#components
     const stored = store.stat(digest)
     if (stored === undefined || stored.size > MAX_MANIFEST_BYTES) return undefined
@@ -197,9 +207,9 @@ export class ManifestService implements Manifests {
       const bytes = await readAll(store, digest, options)
       const found = digestOf(digestAlgorithm(digest), createHash(digestAlgorithm(digest)).update(bytes).digest('hex'))
       if (found !== digest) throw new ShoalError('DIGEST_MISMATCH', 'the stored manifest is damaged')
-      const mediaType = repositories.mediaType(digest) ?? readManifest(bytes).mediaType ?? OCI_MANIFEST
+      const mediaType = repositories.mediaType(registry, digest) ?? readManifest(bytes).mediaType ?? OCI_MANIFEST
       const held = { mediaType, bytes }
-      this.#cache.set(digest, held)
+      this.#cache.set(cacheKey(registry, digest), held)
       return held
     } catch (error) {
       options.signal.throwIfAborted()
@@ -214,16 +224,13 @@ export class ManifestService implements Manifests {
    * A client that was given a manifest takes it as a promise: some do not fall back for what follows. So without the
    * origin an image is answered only when everything it needs on this platform is here.
    */
-  async #requireComplete(digest: Digest, held: Held, options: Abortable): Promise<void> {
-    if (await this.#isComplete(held, options)) return
-    throw new ShoalError('ORIGIN_UNAVAILABLE', 'the origin cannot be asked and the image is not complete here', {
-      detail: { digest },
-    })
+  async #requireComplete(repository: Repository, digest: Digest, held: Held, options: Abortable): Promise<void> {
+    if (!(await this.#isComplete(repository, held, options))) throw incomplete(digest)
   }
 
-  async #isComplete(held: Held, options: Abortable): Promise<boolean> {
+  async #isComplete(repository: Repository, held: Held, options: Abortable): Promise<boolean> {
     const contents = readManifest(held.bytes)
-    if (!contents.blobs.every((blob) => this.#components.hasBlob(blob))) return false
+    for (const blob of contents.blobs) if (!(await this.#components.isBlobHere(repository, blob))) return false
     const { os, architecture } = this.#init.platform
     const fitting = contents.manifests.filter(
       (child) => child.platform?.os === os && child.platform.architecture === architecture,
@@ -231,11 +238,21 @@ export class ManifestService implements Manifests {
     const candidates = fitting.length > 0 ? fitting : contents.manifests
     if (candidates.length === 0) return true
     for (const child of candidates) {
-      const inner = this.#cache.get(child.digest) ?? (await this.#fromStore(child.digest, options))
-      if (inner !== undefined && (await this.#isComplete(inner, options))) return true
+      const inner = await this.#held(repository.registry, child.digest, options)
+      if (inner !== undefined && (await this.#isComplete(repository, inner, options))) return true
     }
     return false
   }
+}
+
+function cacheKey(registry: string, digest: Digest): string {
+  return `${registry} ${digest}`
+}
+
+function incomplete(digest: Digest): ShoalError {
+  return new ShoalError('ORIGIN_UNAVAILABLE', 'the origin cannot be asked and the image is not complete here', {
+    detail: { digest },
+  })
 }
 
 function answer(digest: Digest, held: Held): ManifestAnswer {

@@ -21,26 +21,37 @@ interface Stream {
   isVerified: boolean
 }
 
+export interface PassThroughComponents {
+  readonly source: ChunkSource
+  /** The source has sent the whole blob, and it has its digest. */
+  readonly onVerified: () => void
+}
+
 export class PassThroughReader implements OpenBlob {
   readonly digest: Digest
   readonly size: number
   readonly origin = 'pass-through' as const
-  readonly #source: ChunkSource
+  readonly #components: PassThroughComponents
   readonly #plan: ChunkPlan
   #stream: Stream
 
-  private constructor(digest: Digest, source: ChunkSource, size: number, stream: Stream) {
+  private constructor(components: PassThroughComponents, init: { digest: Digest; size: number; stream: Stream }) {
+    const { digest, size, stream } = init
     this.digest = digest
     this.size = size
-    this.#source = source
+    this.#components = components
     this.#plan = planChunks(size)
     this.#stream = stream
   }
 
   /** @throws ShoalError of the source; ORIGIN_MISBEHAVED when it does not tell the size */
-  static async open(digest: Digest, source: ChunkSource, { signal }: Abortable): Promise<PassThroughReader> {
-    const { stream, size } = await begin(digest, source, signal)
-    return new PassThroughReader(digest, source, size, stream)
+  static async open(
+    components: PassThroughComponents,
+    { digest }: { digest: Digest },
+    { signal }: Abortable,
+  ): Promise<PassThroughReader> {
+    const begun = await begin(digest, components.source, signal)
+    return new PassThroughReader(components, { digest, ...begun })
   }
 
   async read(target: Uint8Array, position: number, { signal }: Abortable): Promise<number> {
@@ -73,7 +84,7 @@ export class PassThroughReader implements OpenBlob {
 
   async #rewind(signal: AbortSignal): Promise<void> {
     await this.close()
-    this.#stream = (await begin(this.digest, this.#source, signal)).stream
+    this.#stream = (await begin(this.digest, this.#components.source, signal)).stream
   }
 
   #drop(stream: Stream, until: number): void {
@@ -94,6 +105,7 @@ export class PassThroughReader implements OpenBlob {
       throw new ShoalError('DIGEST_MISMATCH', 'the bytes do not have the digest', { detail: { found } })
     }
     stream.isVerified = true
+    this.#components.onVerified()
   }
 }
 

@@ -54,13 +54,13 @@ export interface BlobStore {
   /** Stores a small blob whose bytes the caller has verified. @throws ShoalError STORE_FULL, STORE_FAILED */
   put(digest: Digest, bytes: Uint8Array): Promise<void>
   /** Bytes of the blob of which some chunks are here from an earlier transfer, or undefined. */
-  partialSize(digest: Digest): Promise<number | undefined>
+  partialSize(digest: Digest): number | undefined
   /**
-   * Creates the partial blob, or takes up the one of an earlier run if it is of the same size (else that is dropped).
-   * Room for `size` bytes is made first. One digest is open once at a time.
+   * Creates the partial blob, or takes up the one of an earlier run if it is of the same size and `takeUp` is not false
+   * (else that is dropped). Room for `size` bytes is made first. One digest is open once at a time.
    * @throws ShoalError STORE_FULL, STORE_FAILED
    */
-  openPartial(digest: Digest, size: number): Promise<PartialBlob>
+  openPartial(digest: Digest, size: number, options?: { readonly takeUp: boolean }): Promise<PartialBlob>
 }
 
 /** SHA-256 of one chunk in lower-case hex. */
@@ -106,11 +106,12 @@ export interface RepositoryIndex {
   tag(repository: Repository, tag: string): SeenTag | undefined
   recordTag(repository: Repository, tag: string, seen: SeenTag): void
   forgetTag(repository: Repository, tag: string): void
-  /** Whether the origin once served the digest in this repository, or a manifest of it that lists the digest. */
+  /** Whether the origin said before that the digest is in this repository. */
   isLinked(repository: Repository, digest: Digest): boolean
   link(repository: Repository, digests: readonly Digest[]): void
-  mediaType(digest: Digest): string | undefined
-  recordMediaType(digest: Digest, mediaType: string): void
+  /** Of a manifest, as this registry states it. */
+  mediaType(registry: string, digest: Digest): string | undefined
+  recordMediaType(registry: string, digest: Digest, mediaType: string): void
   /** When the origin last admitted `identity` to the repository, milliseconds since the epoch. */
   admittedAt(repository: Repository, identity: string): number | undefined
   /** `keep: false` stays in memory only: whatever comes from a client's own credentials. */
@@ -203,7 +204,8 @@ export interface Origin {
   checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<void>
   /** HEAD by digest. @returns size in bytes, undefined if the origin does not say */
   checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined>
-  blobSource(scope: Scope, digest: Digest): ChunkSource
+  /** @param options.withoutMirrors asks the registry itself only */
+  blobSource(scope: Scope, digest: Digest, options?: { readonly withoutMirrors: boolean }): ChunkSource
   /** @param query as the client sent it, without `ns` */
   listTags(scope: Scope, query: string, options: Abortable): Promise<ListAnswer>
   /** undefined: this origin has no referrers API */

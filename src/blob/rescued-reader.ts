@@ -5,15 +5,15 @@ import type { Abortable } from './ports.ts'
 import type { BlobOrigin, OpenBlob } from './services.ts'
 
 /**
- * A reader that goes on through `rescue` when the store gives way under it (the disk is full, or fails): the client
- * notices a pause at most.
+ * A reader that goes over to `rescue` when the store gives way before anything was read. Later it must not: what was read
+ * cannot be checked against what another source would send. The client resumes then, and is passed through.
  */
 export class RescuedReader implements OpenBlob {
   readonly digest: Digest
   readonly size: number
   readonly #components: { log: Logger; rescue: (options: Abortable) => Promise<OpenBlob> }
   #reader: OpenBlob
-  #isRescued = false
+  #canBeRescued = true
 
   constructor(components: { log: Logger; rescue: (options: Abortable) => Promise<OpenBlob> }, reader: OpenBlob) {
     this.#components = components
@@ -28,10 +28,12 @@ export class RescuedReader implements OpenBlob {
 
   async read(target: Uint8Array, position: number, options: Abortable): Promise<number> {
     try {
-      return await this.#reader.read(target, position, options)
+      const count = await this.#reader.read(target, position, options)
+      this.#canBeRescued = false
+      return count
     } catch (error) {
-      if (this.#isRescued || !hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
-      this.#isRescued = true
+      if (!this.#canBeRescued || !hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
+      this.#canBeRescued = false
       this.#components.log.warn({ digest: this.digest, position, err: error }, 'the store gave way, passing through')
       await this.#reader.close()
       this.#reader = await this.#components.rescue(options)

@@ -22,6 +22,7 @@ interface Stop {
 
 interface SourceState {
   readonly source: ChunkSource
+  readonly key: string
   /** Set when the source is given up. */
   error: ShoalError | undefined
 }
@@ -66,6 +67,7 @@ export class TransferRuns {
   readonly #components: RunsComponents
   readonly #sources: SourceState[] = []
   readonly #runs = new Map<number, Run>()
+  #maxRuns = MAX_RUNS
   #lastId = 0
   #stopped = false
 
@@ -73,10 +75,10 @@ export class TransferRuns {
     this.#components = components
   }
 
-  /** A source that may be asked from now on. One with the id of a source in use is not taken. */
-  addSource(source: ChunkSource): void {
-    if (this.#sources.some((known) => known.source.id === source.id && known.error === undefined)) return
-    this.#sources.push({ source, error: undefined })
+  /** @param key tells sources apart; one of which another is in use is not taken */
+  addSource(source: ChunkSource, key: string): void {
+    if (this.#sources.some((known) => known.key === key && known.error === undefined)) return
+    this.#sources.push({ source, key, error: undefined })
   }
 
   /** Takes over the body of the whole blob that was opened before its size was known, from a source that was added. */
@@ -95,7 +97,7 @@ export class TransferRuns {
       isMissing: (index) => chunks.of(index) === 'absent' && !this.#isCovered(index),
       runs: [...this.#runs.values()].map((run) => this.#view(run)),
       wanted: events.wanted(),
-      maxRuns: MAX_RUNS,
+      maxRuns: this.#maxRuns,
     })
     for (const step of steps) {
       if (step.type === 'shorten') this.#shorten(step.run, step.to)
@@ -162,7 +164,8 @@ export class TransferRuns {
   }
 
   #launch(source: SourceState, from: number, to: number, stop: Stop, body?: SourceBody): void {
-    const position = chunkStart(this.#components.partial.plan, from)
+    const { chunks, partial } = this.#components
+    const position = chunks.reached(from) ?? chunkStart(partial.plan, from)
     const run: Run = {
       id: ++this.#lastId,
       source,
@@ -184,10 +187,18 @@ export class TransferRuns {
     try {
       await this.#fetch(run, opened)
     } catch (error) {
+      run.stop.abort(error)
       this.#judge(run, toShoalError(error), run.next > first)
     }
     this.#runs.delete(run.id)
+    this.#keepReached(run)
     this.schedule()
+  }
+
+  #keepReached(run: Run): void {
+    const { chunks, partial } = this.#components
+    if (run.next >= chunks.count || chunks.of(run.next) !== 'absent' || !isTrusted(run)) return
+    if (run.position > chunkStart(partial.plan, run.next)) chunks.setReached(run.next, run.position)
   }
 
   async #fetch(run: Run, opened: SourceBody | undefined): Promise<void> {
@@ -196,7 +207,7 @@ export class TransferRuns {
     const body = opened ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
     if (body.totalSize !== undefined && body.totalSize !== plan.size) {
       const detail = { before: plan.size, now: body.totalSize }
-      throw new ShoalError('ORIGIN_MISBEHAVED', 'the blob has another size than before', { detail })
+      throw new ShoalError('DIGEST_MISMATCH', 'the blob has another size than what is here of it', { detail })
     }
     const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
     for await (const batch of batches(body.bytes, { maxBytes: WRITE_QUEUE_BYTES, stop })) {
@@ -235,12 +246,18 @@ export class TransferRuns {
       this.#components.events.failed(error)
       return
     }
-    // It has tried again by itself: without a chunk gained there is no hope.
-    if (!gained || !isOutage(error)) run.source.error = error
     this.#components.log.warn(
       { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
       'a source failed in the middle of a blob',
     )
+    const others = [...this.#runs.values()].filter((other) => other !== run && other.next < other.end)
+    if (others.some((other) => other.source === run.source)) {
+      // It still serves another run, and may have refused this one for being one too many.
+      this.#maxRuns = Math.max(1, others.length)
+      return
+    }
+    // It has tried again by itself: without a chunk gained there is no hope.
+    if (!gained || !isOutage(error)) run.source.error = error
   }
 }
 

@@ -35,6 +35,8 @@ export interface TransferComponents {
 
 export interface TransferInit {
   readonly digest: Digest
+  /** The registry it is fetched from. */
+  readonly registry: string
   /** Called once, when the transfer is over and the disk is left alone. */
   readonly onEnd: (outcome: Outcome) => void
 }
@@ -61,8 +63,17 @@ interface Waiter {
   readonly wake: () => void
 }
 
+/** How a transfer begins. */
+export interface Beginning {
+  /** Of the first source: see `TransferRuns.addSource`. */
+  readonly key: string
+  /** Size of the partial blob in the store that is taken up, undefined for none. */
+  readonly kept: number | undefined
+}
+
 export class Transfer {
   readonly digest: Digest
+  readonly registry: string
   readonly #components: TransferComponents
   readonly #onEnd: (outcome: Outcome) => void
   readonly #startedAt: number
@@ -81,6 +92,7 @@ export class Transfer {
   constructor(components: TransferComponents, init: TransferInit) {
     this.#components = components
     this.digest = init.digest
+    this.registry = init.registry
     this.#onEnd = init.onEnd
     this.#startedAt = components.clock()
   }
@@ -104,14 +116,18 @@ export class Transfer {
     return this.#ended.promise
   }
 
+  /** It failed, or was given up: there is nothing to be had of it any more. */
+  get isOver(): boolean {
+    return this.#state.name === 'over'
+  }
+
   /**
-   * Takes up the `kept` bytes that an earlier transfer left, else asks the source for the blob and so proves that it
-   * gives it. Resolves when there can be readers.
-   * @param kept size of the partial blob in the store, undefined when there is none
+   * Takes up what an earlier transfer left, else asks the source for the blob and so proves that it gives it. Resolves
+   * when there can be readers. To be called once.
    * @throws ShoalError of the source or the store; the transfer is then over
    */
-  begin(source: ChunkSource, kept: number | undefined): Promise<void> {
-    this.#opening ??= this.#begin(source, kept)
+  begin(source: ChunkSource, beginning: Beginning): Promise<void> {
+    this.#opening = this.#begin(source, beginning)
     return this.#opening
   }
 
@@ -120,9 +136,9 @@ export class Transfer {
     await this.#opening
   }
 
-  /** Another source for what is still missing. */
-  addSource(source: ChunkSource): void {
-    this.#filling?.runs.addSource(source)
+  /** Another source for what is still missing, of the same registry. */
+  addSource(source: ChunkSource, key: string): void {
+    this.#filling?.runs.addSource(source, key)
   }
 
   /** A reader of the bytes as they arrive. @throws ShoalError when the transfer failed */
@@ -149,10 +165,10 @@ export class Transfer {
     await this.ended
   }
 
-  async #begin(source: ChunkSource, kept: number | undefined): Promise<void> {
+  async #begin(source: ChunkSource, { key, kept }: Beginning): Promise<void> {
     try {
-      if (kept === undefined) await this.#beginAnew(source)
-      else await this.#resume(source, kept)
+      if (kept === undefined) await this.#beginAnew(source, key)
+      else await this.#resume(source, key, kept)
     } catch (error) {
       const failure = toShoalError(error)
       this.#end(failure, 'failed')
@@ -160,27 +176,28 @@ export class Transfer {
     }
   }
 
-  async #resume(source: ChunkSource, size: number): Promise<void> {
-    const filling = this.#fill(await this.#components.store.openPartial(this.digest, size))
+  async #resume(source: ChunkSource, key: string, size: number): Promise<void> {
+    const filling = await this.#fill(await this.#components.store.openPartial(this.digest, size, { takeUp: true }))
     const { partial, chunks, verifier, runs } = filling
     for (const [index, hash] of partial.claimed) {
       chunks.set(index, 'claimed')
       verifier.add(index, hash)
     }
     this.#components.log.info({ digest: this.digest, size, chunks: partial.claimed.size }, 'resuming a partial blob')
-    runs.addSource(source)
+    runs.addSource(source, key)
     runs.schedule()
   }
 
-  async #beginAnew(source: ChunkSource): Promise<void> {
+  async #beginAnew(source: ChunkSource, key: string): Promise<void> {
+    const { store } = this.#components
     const stop = linkSignals([this.#stop.signal])
     const body = await source.open({ start: 0, end: undefined }, { signal: stop.signal })
     try {
       if (body.totalSize === undefined) {
         throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')
       }
-      const { runs } = this.#fill(await this.#components.store.openPartial(this.digest, body.totalSize))
-      runs.addSource(source)
+      const { runs } = await this.#fill(await store.openPartial(this.digest, body.totalSize, { takeUp: false }))
+      runs.addSource(source, key)
       runs.adopt(source, body, stop)
     } catch (error) {
       stop.abort(error)
@@ -188,9 +205,9 @@ export class Transfer {
     }
   }
 
-  #fill(partial: PartialBlob): Filling {
+  async #fill(partial: PartialBlob): Promise<Filling> {
     if (this.#state.name !== 'opening') {
-      void partial.close()
+      await partial.close()
       throw this.#state.name === 'over' ? this.#state.error : new ShoalError('INTERNAL', 'the transfer is open already')
     }
     const chunks = new ChunkStates(partial.plan.count)
@@ -277,8 +294,18 @@ export class Transfer {
     await this.#closeWhenUnread()
   }
 
+  /** Never throws: nobody waits for it. */
   async #closeWhenUnread(): Promise<void> {
-    if (this.#readers === 0) await this.#filling?.partial.close()
+    await this.ended
+    if (this.#readers === 0) await this.#putAway((partial) => partial.close())
+  }
+
+  async #putAway(how: (partial: PartialBlob) => Promise<void>): Promise<void> {
+    try {
+      if (this.#filling !== undefined) await how(this.#filling.partial)
+    } catch (error) {
+      this.#components.log.warn({ digest: this.digest, err: error }, 'a partial blob could not be put away')
+    }
   }
 
   // ---------------------------------------------------------------------------------------------------- readers
@@ -310,7 +337,7 @@ export class Transfer {
     const last = plan.count - 1
     let index = chunkAt(plan, position)
     while (index < last && chunks.isReadable(index)) index += 1
-    const within = index < last ? runs.readableWithin(index) : undefined
+    const within = index < last ? (runs.readableWithin(index) ?? chunks.reached(index)) : undefined
     return within ?? chunkStart(plan, index)
   }
 
@@ -355,7 +382,7 @@ export class Transfer {
     this.#readers -= 1
     if (this.#readers > 0 || this.#state.name === 'over') return
     if (this.#state.name === 'filling') this.#lingerFor(LINGER_MS)
-    else void this.ended.then(() => this.#closeWhenUnread())
+    else void this.#closeWhenUnread()
   }
 
   #lingerFor(ms: number): void {
@@ -385,12 +412,7 @@ export class Transfer {
 
   async #leave(outcome: Outcome): Promise<void> {
     await this.#verifying
-    try {
-      if (outcome === 'mismatched') await this.#filling?.partial.discard()
-      else await this.#filling?.partial.close()
-    } catch (error) {
-      this.#components.log.warn({ digest: this.digest, err: error }, 'a partial blob could not be put away')
-    }
+    await this.#putAway((partial) => (outcome === 'mismatched' ? partial.discard() : partial.close()))
     this.#finish(outcome)
   }
 

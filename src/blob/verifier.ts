@@ -25,14 +25,6 @@ export class Verifier {
     this.#events = events
   }
 
-  isVerified(index: number): boolean {
-    return this.#verified.has(index)
-  }
-
-  get verifiedCount(): number {
-    return this.#verified.size
-  }
-
   /** The chunk's bytes are on disk. */
   add(index: number, claim?: ChunkHash): void {
     this.#pending.set(index, claim)

@@ -44,6 +44,8 @@ export class BodySender {
     let reusable = false
     try {
       let [current, next] = buffers as [Buffer, Buffer]
+      // A body without bytes is known to be good as any other: when the reader says that this was all.
+      if (plan.length === 0) await raceAbort(reader.read(current, 0, options), options.signal)
       let filled = await raceAbort(cursor.fill(current, options), options.signal)
       headSent = true
       progress.onFirstBytes()

@@ -15,6 +15,8 @@ interface Components {
   readonly requester: RegistryRequester
   /** Limits what is read, when there is a limit. */
   readonly bucket: TokenBucket | undefined
+  /** For an origin that sends the blob without telling its size. */
+  readonly askSize: (options: Abortable) => Promise<number | undefined>
 }
 
 export interface BlobSourceInit {
@@ -44,8 +46,17 @@ export class BlobSource implements ChunkSource {
   async open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody> {
     if (range.end !== undefined && range.end <= range.start) throw new RangeError('empty range')
     const first = await this.#request(range, options)
-    const { totalSize } = first
+    const totalSize = first.totalSize ?? (await this.#askSize(first, options))
     return { totalSize, bytes: this.#bytes(range, first, options) }
+  }
+
+  async #askSize(first: BlobAnswer, options: Abortable): Promise<number | undefined> {
+    try {
+      return await this.#components.askSize(options)
+    } catch (error) {
+      first.answer.body.destroy()
+      throw error
+    }
   }
 
   /** One generator and no delegation: each level costs a good part of what the network does. */

@@ -132,11 +132,17 @@ export class OriginClient implements Origin {
     })
   }
 
-  blobSource(scope: Scope, digest: Digest): ChunkSource {
+  blobSource(scope: Scope, digest: Digest, options = { withoutMirrors: false }): ChunkSource {
     const { resumeTries, resumeBackoff } = this.#init
     return new BlobSource(
-      { requester: this.#requester, bucket: this.#bucket },
-      { scope: toRegistryScope(scope), name: scope.repository.name, digest, resumeTries, resumeBackoff },
+      { requester: this.#requester, bucket: this.#bucket, askSize: (asked) => this.checkBlob(scope, digest, asked) },
+      {
+        scope: { ...toRegistryScope(scope), withoutMirrors: options.withoutMirrors },
+        name: scope.repository.name,
+        digest,
+        resumeTries,
+        resumeBackoff,
+      },
     )
   }
 

@@ -24,6 +24,8 @@ export interface RegistryScope {
   readonly registry: string
   readonly authorization: string | undefined
   readonly access: AccessScope
+  /** Asks the registry itself only. */
+  readonly withoutMirrors?: boolean
 }
 
 export interface RegistryQuestion {
@@ -82,7 +84,8 @@ export class RegistryRequester {
   ): Promise<T> {
     const { log, endpoints } = this.#components
     // A client's credentials are for the registry; nobody else gets them, or may judge in its place.
-    const servers = endpoints.of(scope.registry).filter((one) => scope.authorization === undefined || !one.mirror)
+    const isForMirrors = scope.authorization === undefined && scope.withoutMirrors !== true
+    const servers = endpoints.of(scope.registry).filter((one) => !one.mirror || isForMirrors)
     for (const [index, endpoint] of servers.entries()) {
       try {
         const { registry } = scope

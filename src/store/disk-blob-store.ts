@@ -143,22 +143,22 @@ export class DiskBlobStore implements ManagedBlobStore {
     }
   }
 
-  async partialSize(digest: Digest): Promise<number | undefined> {
+  partialSize(digest: Digest): number | undefined {
     const entry = this.#partials.entries.get(digest)
     return entry?.hasChunks ? entry.size : undefined
   }
 
-  async openPartial(digest: Digest, size: number): Promise<PartialBlob> {
+  async openPartial(digest: Digest, size: number, options = { takeUp: true }): Promise<PartialBlob> {
     this.#check(digest)
     const plan = planChunks(size)
     if (this.#filling.has(digest)) {
-      throw new ShoalError('INTERNAL', 'the partial blob is open already', { detail: { digest } })
+      throw new ShoalError('STORE_FAILED', 'the partial blob is open already', { detail: { digest } })
     }
     this.#filling.add(digest)
     const release = this.#uses.acquire(digest)
     try {
       using _room = await this.#collector.makeRoom(Math.max(0, size - (this.#partials.entries.get(digest)?.size ?? 0)))
-      const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, release)
+      const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, options.takeUp, release)
       return await storing('could not open a partial blob', () => this.#locks.run(digest, take))
     } catch (error) {
       this.#filling.delete(digest)
@@ -237,8 +237,8 @@ export class DiskBlobStore implements ManagedBlobStore {
 
   // ---------------------------------------------------------------------------------------------------- partial blobs
 
-  async #take(digest: Digest, plan: ChunkPlan, release: () => void): Promise<DiskPartialBlob> {
-    const files = await this.#partials.take(digest, plan.size)
+  async #take(digest: Digest, plan: ChunkPlan, takeUp: boolean, release: () => void): Promise<DiskPartialBlob> {
+    const files = await this.#partials.take(digest, plan.size, takeUp)
     let isFilling = true
     const filled = (): boolean => {
       if (!isFilling) return false

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { constants, type FileHandle, open } from 'node:fs/promises'
+import { access, constants, type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
@@ -39,6 +39,13 @@ export class HostContent {
       if (reader !== undefined) return reader
     }
     return undefined
+  }
+
+  /** Whether a directory has a file of that name, good or not. */
+  async has(digest: Digest): Promise<boolean> {
+    if (digestAlgorithm(digest) !== 'sha256') return false
+    const looks = this.#dirs.map((dir) => access(join(dir, 'blobs', 'sha256', digestHex(digest))))
+    return (await Promise.allSettled(looks)).some((look) => look.status === 'fulfilled')
   }
 
   async #openIn(dir: string, digest: Digest, signal: AbortSignal): Promise<BlobReader | undefined> {

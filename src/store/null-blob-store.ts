@@ -25,7 +25,7 @@ export class NullBlobStore implements ManagedBlobStore {
     return Promise.reject(new ShoalError('STORE_FULL', 'there is no store'))
   }
 
-  async partialSize(): Promise<number | undefined> {
+  partialSize(): number | undefined {
     return undefined
   }
 

@@ -61,11 +61,11 @@ export class PartialDirectory {
   }
 
   /**
-   * Opens the files of an earlier run if they are of this size, else new ones. Whoever calls it makes sure that one
+   * Opens the files of an earlier run if that is wanted and they are of this size, else new ones. Whoever calls it makes sure that one
    * digest is open once at a time.
    */
-  async take(digest: Digest, size: number): Promise<PartialFiles> {
-    const found = this.#entries.has(digest) ? await this.#reopen(digest, size) : undefined
+  async take(digest: Digest, size: number, takeUp: boolean): Promise<PartialFiles> {
+    const found = takeUp && this.#entries.has(digest) ? await this.#reopen(digest, size) : undefined
     const files = found ?? (await this.#create(digest, size))
     this.#set({ digest, size, usedAt: this.#clock(), hasChunks: !files.chunkLog.isEmpty })
     return files

@@ -98,12 +98,12 @@ export class DiskRepositoryIndex implements RepositoryIndex, AsyncDisposable {
     for (const digest of digests) this.#links.set(`${key}@${digest}`, '')
   }
 
-  mediaType(digest: Digest): string | undefined {
-    return this.#mediaTypes.get(digest)
+  mediaType(registry: string, digest: Digest): string | undefined {
+    return this.#mediaTypes.get(`${registry}@${digest}`)
   }
 
-  recordMediaType(digest: Digest, mediaType: string): void {
-    this.#mediaTypes.set(digest, mediaType)
+  recordMediaType(registry: string, digest: Digest, mediaType: string): void {
+    this.#mediaTypes.set(`${registry}@${digest}`, mediaType)
   }
 
   admittedAt(repository: Repository, identity: string): number | undefined {

@@ -58,10 +58,10 @@ describe.each([
 
   it('remembers the media type of a digest', async () => {
     await using made = await make()
-    expect(made.index.mediaType(DIGEST)).toBeUndefined()
-    made.index.recordMediaType(DIGEST, 'text/one')
-    made.index.recordMediaType(DIGEST, 'text/two')
-    expect(made.index.mediaType(DIGEST)).toBe('text/two')
+    expect(made.index.mediaType('a.test', DIGEST)).toBeUndefined()
+    made.index.recordMediaType('a.test', DIGEST, 'text/one')
+    made.index.recordMediaType('a.test', DIGEST, 'text/two')
+    expect(made.index.mediaType('a.test', DIGEST)).toBe('text/two')
   })
 
   it.each([true, false])('remembers admissions by identity until they are forgotten (keep: %s)', async (keep) => {

@@ -63,7 +63,7 @@ export class MemoryBlobStore implements BlobStore {
     this.#add(digest, Buffer.from(bytes))
   }
 
-  async partialSize(digest: Digest): Promise<number | undefined> {
+  partialSize(digest: Digest): number | undefined {
     return this.#kept.get(digest)?.bytes.length
   }
 

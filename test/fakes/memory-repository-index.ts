@@ -6,7 +6,7 @@ import type { Repository } from '../../src/oci/reference.ts'
 export class MemoryRepositoryIndex implements RepositoryIndex {
   readonly #tags = new Map<string, SeenTag>()
   readonly #links = new Set<string>()
-  readonly #mediaTypes = new Map<Digest, string>()
+  readonly #mediaTypes = new Map<string, string>()
   readonly #admissions = new Map<string, number>()
 
   tag(repository: Repository, tag: string): SeenTag | undefined {
@@ -29,12 +29,12 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
     for (const digest of digests) this.#links.add(key(repository, digest))
   }
 
-  mediaType(digest: Digest): string | undefined {
-    return this.#mediaTypes.get(digest)
+  mediaType(registry: string, digest: Digest): string | undefined {
+    return this.#mediaTypes.get(`${registry} ${digest}`)
   }
 
-  recordMediaType(digest: Digest, mediaType: string): void {
-    this.#mediaTypes.set(digest, mediaType)
+  recordMediaType(registry: string, digest: Digest, mediaType: string): void {
+    this.#mediaTypes.set(`${registry} ${digest}`, mediaType)
   }
 
   admittedAt(repository: Repository, identity: string): number | undefined {

@@ -372,3 +372,73 @@ describe('an origin whose bytes are wrong each time', () => {
     expect(origin.requests.length).toBeLessThan(20)
   })
 })
+
+describe('what a client has seen is what gets verified', () => {
+  it('an empty answer never completes as a blob that is not empty', async () => {
+    const agent = await startAgent()
+    const digest = origin.addBlob(SMALL)
+    const empty = { kind: 'headers', headers: { 'content-length': '0' } } as const
+    origin.inject({ fault: empty, match: { path: /blobs/ }, times: 100 })
+    const answer = await fetch(agent.url(path(digest)))
+    expect(answer.status).toBe(404)
+  })
+
+  it('bytes that were sent wrong once are not made up for by right ones that nobody saw', async () => {
+    const agent = await startAgent()
+    const digest = origin.addBlob(LARGE)
+    const wrong = Buffer.from(LARGE)
+    wrong[300_000] = (wrong[300_000] ?? 0) ^ 0xff
+    // The first answer is of other content and is cut in the middle of a chunk; what follows is right.
+    origin.inject({ fault: { kind: 'corrupt', at: 300_000 }, match: { path: /blobs/ } })
+    const hang = origin.inject({ fault: { kind: 'hang-body', after: 400_000 }, match: { path: /blobs/ } })
+    hang.release()
+    const answer = await fetch(agent.url(path(digest)))
+    const received: Uint8Array[] = []
+    let isWhole = true
+    try {
+      for await (const piece of answer.body ?? []) received.push(piece)
+    } catch {
+      isWhole = false
+    }
+    expect(isWhole && !Buffer.concat(received).equals(LARGE)).toBe(false)
+  })
+})
+
+describe('two registries', () => {
+  let other: FaultOrigin
+  beforeEach(async () => {
+    other = await FaultOrigin.start()
+  })
+  afterEach(() => other.close())
+
+  const through = (registry: FaultOrigin, digest: Digest): string =>
+    `${path(digest)}?ns=${encodeURIComponent(registry.registry)}`
+
+  it('do not hold up or spoil each other', async () => {
+    const agent = await startAgent({
+      origin: { registries: { [origin.registry]: { plainHttp: true }, [other.registry]: { plainHttp: true } } },
+    })
+    const digest = origin.addBlob(LARGE)
+    other.addBlob(LARGE)
+    const hang = other.inject({ fault: { kind: 'hang' }, match: { path: /blobs/ }, times: 100 })
+    const leaving = new AbortController()
+    const stuck = fetch(agent.url(through(other, digest)), { signal: leaving.signal }).catch(() => undefined)
+    await other.until(() => hang.hits > 0)
+    const answer = await fetch(agent.url(through(origin, digest)))
+    expect(Buffer.from(await answer.arrayBuffer()).equals(LARGE)).toBe(true)
+    leaving.abort()
+    await stuck
+    hang.release()
+  })
+
+  it('cannot vouch for each other’s content when nobody named them', async () => {
+    // Both are on one host: only a name tells the one that the operator did not configure.
+    const agent = await TestAgent.start({ origins: [origin.registry], origin: { allow: ['*'] } })
+    agents.push(agent)
+    const digest = origin.addBlob(SMALL, { repository: 'app' })
+    expect((await pull(agent, digest)).equals(SMALL)).toBe(true)
+    await agent.idle()
+    const answer = await fetch(agent.url(`${path(digest)}?ns=unnamed.invalid`))
+    expect([404, 503]).toContain(answer.status)
+  })
+})

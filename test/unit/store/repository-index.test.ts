@@ -37,7 +37,7 @@ describe('DiskRepositoryIndex', () => {
     first.recordTag(ONE, 'gone', SEEN)
     first.forgetTag(ONE, 'gone')
     first.link(ONE, [DIGEST])
-    first.recordMediaType(DIGEST, 'text/plain')
+    first.recordMediaType('a.test', DIGEST, 'text/plain')
     first.recordAdmission(ONE, 'agent', 5, { keep: true })
     first.recordAdmission(ONE, 'client', 6, { keep: false })
     await first.stop()
@@ -45,7 +45,7 @@ describe('DiskRepositoryIndex', () => {
     expect(second.tag(ONE, 'latest')).toEqual(SEEN)
     expect(second.tag(ONE, 'gone')).toBeUndefined()
     expect(second.isLinked(ONE, DIGEST)).toBe(true)
-    expect(second.mediaType(DIGEST)).toBe('text/plain')
+    expect(second.mediaType('a.test', DIGEST)).toBe('text/plain')
     expect(second.admittedAt(ONE, 'agent')).toBe(5)
     expect(second.admittedAt(ONE, 'client')).toBeUndefined()
     expect(entries).toEqual([])
@@ -72,7 +72,7 @@ describe('DiskRepositoryIndex', () => {
 
   it('forgets what was not used for ninety days', async () => {
     const first = await started()
-    first.recordMediaType(DIGEST, 'text/plain')
+    first.recordMediaType('a.test', DIGEST, 'text/plain')
     first.recordTag(ONE, 'latest', SEEN)
     await first.stop()
     now += 89 * DAY_MS
@@ -82,7 +82,7 @@ describe('DiskRepositoryIndex', () => {
     now += 2 * DAY_MS
     await using third = await started()
     expect(third.tag(ONE, 'latest')).toEqual(SEEN)
-    expect(third.mediaType(DIGEST)).toBeUndefined()
+    expect(third.mediaType('a.test', DIGEST)).toBeUndefined()
   })
 
   it.each([
