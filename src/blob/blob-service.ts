@@ -62,7 +62,7 @@ export class BlobService implements Blobs {
       if (digestAlgorithm(digest) !== 'sha256') return await this.#passThrough(principal, digest, options)
       const reader =
         (await this.#openHostContent(principal, digest, options)) ?? (await this.#open(principal, digest, options))
-      const rescue = (late: Abortable): Promise<OpenBlob> => this.#passThrough(principal, digest, late)
+      const rescue = (late: Abortable): Promise<OpenBlob> => this.#passThrough(principal, digest, late, true)
       return reader.origin === 'pass-through' ? reader : new RescuedReader({ log, rescue }, reader)
     } catch (error) {
       access.refused(principal, error)
@@ -224,11 +224,16 @@ export class BlobService implements Blobs {
     return this.#components.repositories.isLinked(partialsOf(registry), digest)
   }
 
-  async #passThrough(principal: Principal, digest: Digest, options: Abortable): Promise<OpenBlob> {
+  async #passThrough(
+    principal: Principal,
+    digest: Digest,
+    options: Abortable,
+    withoutMirrors = false,
+  ): Promise<OpenBlob> {
     const { origin, access, metrics } = this.#components
     const { scope } = principal
     const onVerified = (): void => access.served(scope.repository.registry, digest)
-    const source = origin.blobSource(scope, digest)
+    const source = origin.blobSource(scope, digest, { withoutMirrors })
     const reader = await PassThroughReader.open({ source, onVerified }, { digest }, options)
     access.answered(principal, digest)
     metrics.passedThrough()

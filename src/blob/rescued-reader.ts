@@ -5,8 +5,8 @@ import type { Abortable } from './ports.ts'
 import type { BlobOrigin, OpenBlob } from './services.ts'
 
 /**
- * A reader that goes over to `rescue` when the store gives way before anything was read. Later it must not: what was read
- * cannot be checked against what another source would send. The client resumes then, and is passed through.
+ * A reader that goes over to `rescue` when the store gives way, or the bytes turn out wrong, before anything was read.
+ * Later it must not: what was read cannot be checked against what another source would send. The client resumes then.
  */
 export class RescuedReader implements OpenBlob {
   readonly digest: Digest
@@ -32,9 +32,12 @@ export class RescuedReader implements OpenBlob {
       this.#canBeRescued = false
       return count
     } catch (error) {
-      if (!this.#canBeRescued || !hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
+      if (!this.#canBeRescued || !hasCode(error, 'STORE_FULL', 'STORE_FAILED', 'DIGEST_MISMATCH')) throw error
       this.#canBeRescued = false
-      this.#components.log.warn({ digest: this.digest, position, err: error }, 'the store gave way, passing through')
+      this.#components.log.warn(
+        { digest: this.digest, position, err: error },
+        'the blob cannot be had from here, passing it through',
+      )
       await this.#reader.close()
       this.#reader = await this.#components.rescue(options)
       return this.#reader.read(target, position, options)

@@ -33,6 +33,8 @@ interface Run {
   readonly stop: Stop
   /** The chunk after the last one that the source was asked for. */
   readonly askedEnd: number
+  /** Others were running when it began. */
+  readonly isExtra: boolean
   readonly startedAt: number
   readonly startedFrom: number
   next: number
@@ -170,6 +172,7 @@ export class TransferRuns {
       id: ++this.#lastId,
       source,
       stop,
+      isExtra: this.#runs.size > 0,
       startedAt: this.#components.clock(),
       startedFrom: position,
       askedEnd: to,
@@ -250,10 +253,9 @@ export class TransferRuns {
       { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
       'a source failed in the middle of a blob',
     )
-    const others = [...this.#runs.values()].filter((other) => other !== run && other.next < other.end)
-    if (others.some((other) => other.source === run.source)) {
-      // It still serves another run, and may have refused this one for being one too many.
-      this.#maxRuns = Math.max(1, others.length)
+    if (run.isExtra && isOutage(error)) {
+      // The source may have refused it for being one too many: from now on it gets one at a time.
+      this.#maxRuns = 1
       return
     }
     // It has tried again by itself: without a chunk gained there is no hope.

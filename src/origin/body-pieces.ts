@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream'
 /** What may wait here before the connection is held back. */
 const MAX_WAITING_BYTES = 128 * 1024
 
+const CUT = 'the stream was closed before its end'
+
 /**
  * The pieces of a body as the network brings them. A Readable's own iterator copies all that has arrived into one new
  * buffer each time, which costs a second reading of everything and most of the garbage.
@@ -25,7 +27,11 @@ export async function* bodyPieces(stream: Readable): AsyncGenerator<Buffer, void
   })
   stream.once('end', () => finish())
   stream.once('error', finish)
-  stream.once('close', () => finish(new Error('the stream was closed before its end')))
+  stream.once('close', () => finish(new Error(CUT)))
+  // What has happened before somebody listened is not told again.
+  if (stream.errored !== null) finish(stream.errored)
+  else if (stream.readableEnded) finish()
+  else if (stream.destroyed) finish(new Error(CUT))
   try {
     for (;;) {
       const piece = waiting.shift()
