@@ -155,6 +155,12 @@ export class TransferRuns {
     if (run !== undefined) run.end = to
   }
 
+  /** Gives what `failed` was to fetch back to the run that was cut short for it. */
+  #extendBefore(failed: Run): void {
+    const before = [...this.#runs.values()].find((run) => run.end === failed.next && run.next < run.end)
+    if (before !== undefined) before.end = Math.min(before.askedEnd, failed.end)
+  }
+
   #startAnywhere(from: number, to: number): void {
     const source = this.#sources.find((candidate) => candidate.error === undefined)
     if (source !== undefined) {
@@ -256,6 +262,7 @@ export class TransferRuns {
     if (run.isExtra && isOutage(error)) {
       // The source may have refused it for being one too many: from now on it gets one at a time.
       this.#maxRuns = 1
+      if (!gained) this.#extendBefore(run)
       return
     }
     // It has tried again by itself: without a chunk gained there is no hope.

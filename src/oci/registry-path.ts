@@ -71,17 +71,19 @@ function nameOf(segments: readonly string[]): string {
 }
 
 function decodeSegment(segment: string): string {
-  return segment.includes('%') ? decode(segment) : segment
+  return checked(segment.includes('%') ? decode(segment) : segment)
+}
+
+/** What stands for a slash must not become one: the path would be another than the one that was checked. */
+function checked(decoded: string): string {
+  if (/[/\\]|\p{Cc}/u.test(decoded)) throw new ShoalError('NAME_INVALID', 'a character that no name has')
+  return decoded
 }
 
 function decode(text: string): string {
-  let decoded: string
   try {
-    decoded = decodeURIComponent(text)
+    return decodeURIComponent(text)
   } catch (cause) {
     throw new ShoalError('NAME_INVALID', 'bad percent-encoding', { cause })
   }
-  // what stands for a slash must not become one: the path would be another than the one that was checked
-  if (/[/\\]|\p{Cc}/u.test(decoded)) throw new ShoalError('NAME_INVALID', 'a character that no name has')
-  return decoded
 }

@@ -230,7 +230,7 @@ describe.each([
   it('opens one partial blob of a digest at a time', async () => {
     const { digest } = blobOf(SIZE)
     const [first, second] = await Promise.allSettled([store.openPartial(digest, SIZE), store.openPartial(digest, SIZE)])
-    expect(second).toMatchObject({ status: 'rejected', reason: { code: 'INTERNAL' } })
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: 'STORE_FAILED' } })
     if (first.status === 'rejected') throw first.reason
     await first.value.close()
     await (await store.openPartial(digest, SIZE)).discard()
@@ -270,7 +270,7 @@ describe.each([
     await first.commit()
     const second = await store.openPartial(digest, 100)
     await first.close()
-    await expect(store.openPartial(digest, 100)).rejects.toMatchObject({ code: 'INTERNAL' })
+    await expect(store.openPartial(digest, 100)).rejects.toMatchObject({ code: 'STORE_FAILED' })
     await second.discard()
     expect(await readAll(store, digest)).toEqual(bytes)
   })
