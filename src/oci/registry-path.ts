@@ -56,7 +56,7 @@ export function parseRegistryQuery(query: string): RegistryQuery {
   const rest: string[] = []
   let ns: string | undefined
   for (const pair of query.split('&')) {
-    if (pair === 'ns' || pair.startsWith('ns=')) ns ??= decode(pair.slice('ns='.length))
+    if (pair === 'ns' || pair.startsWith('ns=')) ns ??= checked(decode(pair.slice('ns='.length)))
     else if (pair !== '') rest.push(pair)
   }
   return { ns, rest: rest.join('&') }

@@ -69,7 +69,7 @@ export class MemoryBlobStore implements BlobStore {
 
   async openPartial(digest: Digest, size: number): Promise<MemoryPartialBlob> {
     this.#check(digest)
-    if (this.#open.has(digest)) throw new ShoalError('INTERNAL', 'the partial blob is open already')
+    if (this.#open.has(digest)) throw new ShoalError('STORE_FAILED', 'the partial blob is open already')
     if (size > this.#quotaBytes) throw new ShoalError('STORE_FULL', 'the blob is larger than the quota')
     const kept = this.#kept.get(digest)
     const { bytes, claimed } = kept?.bytes.length === size ? kept : { bytes: Buffer.alloc(size), claimed: new Map() }
