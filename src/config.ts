@@ -83,7 +83,7 @@ const schema = z.strictObject({
       allow: z.array(z.string().min(1)).default(['*']),
       rate: bytesPerSecond.prefault('unlimited'),
       /** Connections to one registry host. */
-      connections: z.number().int().min(1).max(256).default(16),
+      connections: z.number().int().min(1).max(1024).default(64),
       connect: milliseconds.prefault('5s'),
       firstByte: milliseconds.prefault('30s'),
       stall: milliseconds.prefault('30s'),
