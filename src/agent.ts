@@ -78,7 +78,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
 
   const origin = openOrigin(config, log, { version, instanceId, environment })
   stack.defer(() => origin.close())
-  const outages = new Outages({ clock })
+  const outages = new Outages({ clock }, { patienceMs: config.origin.patience })
   const access = new Access(
     { origin, repositories, outages, clock, log: log.child({ component: 'access' }) },
     {

@@ -91,6 +91,8 @@ const schema = z.strictObject({
       rememberAccess: milliseconds.prefault('5m'),
       /** How long the last digest of a tag, and the last "may pull", stand in when the registry cannot be asked. */
       serveStale: milliseconds.prefault('7d'),
+      /** How long a registry is waited for when an earlier answer could stand in. */
+      patience: milliseconds.prefault('10s'),
       /** docker's config.json with credentials; the default is where docker looks. */
       dockerConfig: z.string().optional(),
       registries: z.record(registry, registrySettings).default({}),

@@ -3,8 +3,6 @@ import type { Clock } from '../util/clock.ts'
 import { linkSignals } from '../util/signals.ts'
 import type { Abortable } from './ports.ts'
 
-/** How long an origin is waited for when an earlier answer of it could stand in. */
-const PATIENCE_MS = 10_000
 /** For how long an origin that could not be asked is not asked again when an earlier answer could stand in. */
 const MEMORY_MS = 15_000
 
@@ -14,10 +12,13 @@ const MEMORY_MS = 15_000
  */
 export class Outages {
   readonly #clock: Clock
+  readonly #patienceMs: number
   readonly #until = new Map<string, number>()
 
-  constructor(components: { clock: Clock }) {
+  /** @param init.patienceMs how long a registry is waited for when an earlier answer of it could stand in */
+  constructor(components: { clock: Clock }, init: { patienceMs: number }) {
     this.#clock = components.clock
+    this.#patienceMs = init.patienceMs
   }
 
   /**
@@ -32,7 +33,7 @@ export class Outages {
     if (hasStandIn && (this.#until.get(registry) ?? 0) > this.#clock()) {
       throw new ShoalError('ORIGIN_UNAVAILABLE', 'the registry could not be asked just now', { detail: { registry } })
     }
-    using limited = linkSignals([signal], hasStandIn ? PATIENCE_MS : undefined)
+    using limited = linkSignals([signal], hasStandIn ? this.#patienceMs : undefined)
     try {
       const answer = await ask(limited)
       this.#until.delete(registry)
