@@ -14,7 +14,7 @@ import type { Access, Principal } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
 import type { Abortable, BlobReader, BlobStore, Origin, RepositoryIndex, Scope, TransferMetrics } from './ports.ts'
 import { RescuedReader } from './rescued-reader.ts'
-import type { BlobOrigin, Blobs, OpenBlob } from './services.ts'
+import type { Blobs, CacheStatus, OpenBlob } from './services.ts'
 import { type Outcome, Transfer } from './transfer.ts'
 
 export interface BlobServiceComponents {
@@ -63,7 +63,7 @@ export class BlobService implements Blobs {
       const reader =
         (await this.#openHostContent(principal, digest, options)) ?? (await this.#open(principal, digest, options))
       const rescue = (late: Abortable): Promise<OpenBlob> => this.#passThrough(principal, digest, late, true)
-      return reader.origin === 'pass-through' ? reader : new RescuedReader({ log, rescue }, reader)
+      return reader.cacheStatus === 'pass-through' ? reader : new RescuedReader({ log, rescue }, reader)
     } catch (error) {
       access.refused(principal, error)
       if (!hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
@@ -214,7 +214,7 @@ export class BlobService implements Blobs {
     const transfer = new Transfer({ store, clock, log, metrics }, { digest, registry, onEnd })
     this.#transfers.set(digest, transfer)
     repositories.link(partialsOf(registry), [digest])
-    const source = origin.blobSource(scope, digest, { withoutMirrors: mismatches > 0 })
+    const source = origin.blobSource(scope, digest, { mirrorsLast: mismatches > 0 })
     await raceAbort(transfer.begin(source, { key: identity.key, kept }), signal)
     if (kept === undefined) access.answered(principal, digest)
     return transfer.openReader()
@@ -224,16 +224,11 @@ export class BlobService implements Blobs {
     return this.#components.repositories.isLinked(partialsOf(registry), digest)
   }
 
-  async #passThrough(
-    principal: Principal,
-    digest: Digest,
-    options: Abortable,
-    withoutMirrors = false,
-  ): Promise<OpenBlob> {
+  async #passThrough(principal: Principal, digest: Digest, options: Abortable, mirrorsLast = false): Promise<OpenBlob> {
     const { origin, access, metrics } = this.#components
     const { scope } = principal
     const onVerified = (): void => access.served(scope.repository.registry, digest)
-    const source = origin.blobSource(scope, digest, { withoutMirrors })
+    const source = origin.blobSource(scope, digest, { mirrorsLast })
     const reader = await PassThroughReader.open({ source, onVerified }, { digest }, options)
     access.answered(principal, digest)
     metrics.passedThrough()
@@ -241,11 +236,11 @@ export class BlobService implements Blobs {
   }
 }
 
-function marked(reader: BlobReader, origin: BlobOrigin): OpenBlob {
+function marked(reader: BlobReader, cacheStatus: CacheStatus): OpenBlob {
   return {
     digest: reader.digest,
     size: reader.size,
-    origin,
+    cacheStatus,
     read: (target, position, options) => reader.read(target, position, options),
     close: () => reader.close(),
   }

@@ -30,7 +30,7 @@ export interface PassThroughComponents {
 export class PassThroughReader implements OpenBlob {
   readonly digest: Digest
   readonly size: number
-  readonly origin = 'pass-through' as const
+  readonly cacheStatus = 'pass-through' as const
   readonly #components: PassThroughComponents
   readonly #plan: ChunkPlan
   #stream: Stream

@@ -204,8 +204,8 @@ export interface Origin {
   checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<void>
   /** HEAD by digest. @returns size in bytes, undefined if the origin does not say */
   checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined>
-  /** @param options.withoutMirrors asks the registry itself only */
-  blobSource(scope: Scope, digest: Digest, options?: { readonly withoutMirrors: boolean }): ChunkSource
+  /** @param options.mirrorsLast asks the registry itself first, for a mirror may be what is wrong */
+  blobSource(scope: Scope, digest: Digest, options?: { readonly mirrorsLast: boolean }): ChunkSource
   /** @param query as the client sent it, without `ns` */
   listTags(scope: Scope, query: string, options: Abortable): Promise<ListAnswer>
   /** undefined: this origin has no referrers API */

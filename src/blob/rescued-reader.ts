@@ -2,7 +2,7 @@ import { hasCode } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Abortable } from './ports.ts'
-import type { BlobOrigin, OpenBlob } from './services.ts'
+import type { CacheStatus, OpenBlob } from './services.ts'
 
 /**
  * A reader that goes over to `rescue` when the store gives way, or the bytes turn out wrong, before anything was read.
@@ -22,8 +22,8 @@ export class RescuedReader implements OpenBlob {
     this.size = reader.size
   }
 
-  get origin(): BlobOrigin {
-    return this.#reader.origin
+  get cacheStatus(): CacheStatus {
+    return this.#reader.cacheStatus
   }
 
   async read(target: Uint8Array, position: number, options: Abortable): Promise<number> {

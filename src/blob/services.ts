@@ -3,11 +3,11 @@ import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
 import type { Abortable, BlobReader, ListAnswer, Scope } from './ports.ts'
 
-/** Where the bytes of an open blob come from. */
-export type BlobOrigin = 'hit' | 'miss' | 'pass-through'
+/** Whether a blob was here (`hit`), is fetched for this (`miss`), or goes through without being kept. */
+export type CacheStatus = 'hit' | 'miss' | 'pass-through'
 
 export interface OpenBlob extends BlobReader {
-  readonly origin: BlobOrigin
+  readonly cacheStatus: CacheStatus
 }
 
 /** Set when the origin could not be asked and its last answer stands in. */

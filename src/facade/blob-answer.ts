@@ -1,5 +1,5 @@
 import type { ByteRange, Scope } from '../blob/ports.ts'
-import type { BlobOrigin, Blobs, OpenBlob } from '../blob/services.ts'
+import type { Blobs, CacheStatus, OpenBlob } from '../blob/services.ts'
 import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BodyProgress, BodySender } from './body-sender.ts'
@@ -12,7 +12,7 @@ import { type BodyPlan, multipart, singlePart } from './multipart-ranges.ts'
 const CONTENT_TYPE = 'application/octet-stream'
 
 // https://www.rfc-editor.org/rfc/rfc9211#section-2
-const CACHE_STATUS: Record<BlobOrigin, string> = {
+const CACHE_STATUS: Record<CacheStatus, string> = {
   hit: 'shoal; hit',
   miss: 'shoal; fwd=miss',
   'pass-through': 'shoal; fwd=bypass',
@@ -60,7 +60,11 @@ async function sendBlob(exchange: Exchange, { sender, metrics }: Components, blo
   const whole = { start: 0, end: size }
   const ranges = asked.kind === 'ranges' ? asked.ranges : undefined
   const plan = planBody(ranges, whole)
-  const headers = [...contentHeaders(digest, plan.contentType, plan.length), 'Cache-Status', CACHE_STATUS[blob.origin]]
+  const headers = [
+    ...contentHeaders(digest, plan.contentType, plan.length),
+    'Cache-Status',
+    CACHE_STATUS[blob.cacheStatus],
+  ]
   if (ranges?.length === 1) headers.push('Content-Range', contentRange(ranges[0] ?? whole, size))
   const progress: BodyProgress = {
     onFirstBytes: () => {
@@ -68,7 +72,7 @@ async function sendBlob(exchange: Exchange, { sender, metrics }: Components, blo
       metrics.firstByte('blob', (performance.now() - exchange.startedAt) / 1_000)
       exchange.writeHead(ranges === undefined ? 200 : 206, headers)
     },
-    onSent: (bytes) => metrics.served(blob.origin, bytes),
+    onSent: (bytes) => metrics.served(blob.cacheStatus, bytes),
   }
   await sender.send(exchange.response, blob, plan, progress, { signal: exchange.signal })
 }

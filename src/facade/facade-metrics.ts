@@ -1,4 +1,4 @@
-import type { BlobOrigin } from '../blob/services.ts'
+import type { CacheStatus } from '../blob/services.ts'
 import type { RegistryResource } from '../oci/registry-path.ts'
 
 export type RequestKind = RegistryResource['kind']
@@ -8,5 +8,5 @@ export interface FacadeMetrics {
   /** @param outcome the status, `cut` when the body was not completed, `left` when the client did not wait for it */
   answered(kind: RequestKind, outcome: number | 'cut' | 'left'): void
   firstByte(kind: 'blob' | 'manifest', seconds: number): void
-  served(origin: BlobOrigin, bytes: number): void
+  served(status: CacheStatus, bytes: number): void
 }

@@ -132,12 +132,12 @@ export class OriginClient implements Origin {
     })
   }
 
-  blobSource(scope: Scope, digest: Digest, options = { withoutMirrors: false }): ChunkSource {
+  blobSource(scope: Scope, digest: Digest, options = { mirrorsLast: false }): ChunkSource {
     const { resumeTries, resumeBackoff } = this.#init
     return new BlobSource(
       { requester: this.#requester, bucket: this.#bucket, askSize: (asked) => this.checkBlob(scope, digest, asked) },
       {
-        scope: { ...toRegistryScope(scope), withoutMirrors: options.withoutMirrors },
+        scope: { ...toRegistryScope(scope), mirrorsLast: options.mirrorsLast },
         name: scope.repository.name,
         digest,
         resumeTries,

@@ -24,8 +24,8 @@ export interface RegistryScope {
   readonly registry: string
   readonly authorization: string | undefined
   readonly access: AccessScope
-  /** Asks the registry itself only. */
-  readonly withoutMirrors?: boolean
+  /** Asks the registry itself first. */
+  readonly mirrorsLast?: boolean
 }
 
 export interface RegistryQuestion {
@@ -84,8 +84,9 @@ export class RegistryRequester {
   ): Promise<T> {
     const { log, endpoints } = this.#components
     // A client's credentials are for the registry; nobody else gets them, or may judge in its place.
-    const isForMirrors = scope.authorization === undefined && scope.withoutMirrors !== true
+    const isForMirrors = scope.authorization === undefined
     const servers = endpoints.of(scope.registry).filter((one) => !one.mirror || isForMirrors)
+    if (scope.mirrorsLast === true) servers.sort((a, b) => Number(a.mirror) - Number(b.mirror))
     for (const [index, endpoint] of servers.entries()) {
       try {
         const { registry } = scope

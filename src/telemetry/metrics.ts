@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { TransferMetrics } from '../blob/ports.ts'
-import type { BlobOrigin } from '../blob/services.ts'
+import type { CacheStatus } from '../blob/services.ts'
 import type { FacadeMetrics, RequestKind } from '../facade/facade-metrics.ts'
 
 // a sampler that wakes the process 100 times a second is not idle
@@ -16,7 +16,7 @@ export interface Observed {
   runningTransfers(): number
 }
 
-const BODY_SOURCES: Record<BlobOrigin, string> = { hit: 'store', miss: 'transfer', 'pass-through': 'pass_through' }
+const BODY_SOURCES: Record<CacheStatus, string> = { hit: 'store', miss: 'transfer', 'pass-through': 'pass_through' }
 
 /** All metrics of the agent. Labels have few values: never a digest, a repository or a peer. */
 export class Metrics {
@@ -99,7 +99,7 @@ function facadeMetrics(registers: Registry[]): FacadeMetrics {
     answered: (kind, outcome) =>
       countOf(kind, typeof outcome === 'number' ? `${Math.floor(outcome / 100)}xx` : outcome).inc(),
     firstByte: (kind, value) => seconds[kind].observe(value),
-    served: (origin, count) => bytes.inc({ source: BODY_SOURCES[origin] }, count),
+    served: (status, count) => bytes.inc({ source: BODY_SOURCES[status] }, count),
   }
 }
 

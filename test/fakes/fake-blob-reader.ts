@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Abortable } from '../../src/blob/ports.ts'
-import type { BlobOrigin, OpenBlob } from '../../src/blob/services.ts'
+import type { CacheStatus, OpenBlob } from '../../src/blob/services.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 
 /** Bytes of which every stretch is different from its neighbours. */
@@ -17,7 +17,7 @@ export function sha256Of(bytes: Uint8Array): Digest {
 export interface FakeBlobReaderInit {
   /** Most bytes one read gives. */
   readonly readBytes?: number
-  readonly origin?: BlobOrigin
+  readonly cacheStatus?: CacheStatus
   /** Runs before each read; may reject, or wait until the signal aborts. */
   readonly beforeRead?: (position: number, signal: AbortSignal) => Promise<void>
 }
@@ -26,7 +26,7 @@ export interface FakeBlobReaderInit {
 export class FakeBlobReader implements OpenBlob {
   readonly digest: Digest
   readonly size: number
-  readonly origin: BlobOrigin
+  readonly cacheStatus: CacheStatus
   readonly closed: Promise<void>
   closeCount = 0
   reads = 0
@@ -40,7 +40,7 @@ export class FakeBlobReader implements OpenBlob {
     this.#init = init
     this.digest = sha256Of(bytes)
     this.size = bytes.length
-    this.origin = init.origin ?? 'hit'
+    this.cacheStatus = init.cacheStatus ?? 'hit'
     this.closed = promise
     this.#onClose = resolve
   }

@@ -205,9 +205,9 @@ describe('blobs', () => {
   it.each([
     ['miss', 'shoal; fwd=miss'],
     ['pass-through', 'shoal; fwd=bypass'],
-  ] as const)('say %s', async (origin, cacheStatus) => {
-    makeBlob = () => new FakeBlobReader(CONTENT, { origin })
-    expect((await ask(facade.port, PATHS['a blob'])).headers['cache-status']).toBe(cacheStatus)
+  ] as const)('say %s', async (cacheStatus, shown) => {
+    makeBlob = () => new FakeBlobReader(CONTENT, { cacheStatus })
+    expect((await ask(facade.port, PATHS['a blob'])).headers['cache-status']).toBe(shown)
   })
 
   it('may be empty', async () => {
