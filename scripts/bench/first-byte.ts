@@ -24,7 +24,6 @@ export async function firstByte(world: BenchWorld): Promise<Row[]> {
     this.theirs.destroy()
   }
   const ours: number[] = []
-  const added: number[] = []
   const theirs: number[] = []
   for (const [index, { digest }] of blobs.entries()) {
     const direct = await timeToFirstByte(world.registryUrl(`blobs/${digest}`), agents.theirs)
@@ -33,17 +32,16 @@ export async function firstByte(world: BenchWorld): Promise<Row[]> {
     if (index < 10) continue
     ours.push(through)
     theirs.push(direct)
-    added.push(through - direct)
   }
-  const p95 = quantile(added, 0.95)
+  const added = (share: number): number => quantile(ours, share) - quantile(theirs, share)
   return [
     {
-      measure: 'first byte of a cold blob, added, p95',
+      measure: 'first byte of a cold blob, added at p95',
       shoal: `p50 ${quantile(ours, 0.5).toFixed(1)} p95 ${quantile(ours, 0.95).toFixed(1)} ms`,
       against: `registry p50 ${quantile(theirs, 0.5).toFixed(1)} p95 ${quantile(theirs, 0.95).toFixed(1)} ms`,
-      result: `+${p95.toFixed(1)} ms (p50 +${quantile(added, 0.5).toFixed(1)})`,
+      result: `+${added(0.95).toFixed(1)} ms (p50 +${added(0.5).toFixed(1)})`,
       goal: '≤ +10 ms',
-      isMet: p95 <= 10,
+      isMet: added(0.95) <= 10,
     },
   ]
 }
