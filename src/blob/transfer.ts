@@ -1,20 +1,17 @@
 /**
  * One blob on its way in; the only one of its digest in this agent, however many readers it has.
  *
- * Owns the partial blob and what readers may see of it:
- *   - a byte from the origin may be read as soon as it is on disk, for the origin's word is all there is until the whole
- *     blob is hashed; a byte that somebody claims is good, only when its chunk is verified;
- *   - no byte of the last chunk may be read before the digest of the whole blob matched.
- * Created, found and forgotten by `BlobService`.
+ * Owns the partial blob from its opening to its commit: `TransferRuns` fills it, the `Verifier` hashes it, the `ReadGate`
+ * lets readers see what they may. Created, found and forgotten by `BlobService`.
  */
 import { ShoalError, toShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
-import { chunkAt, chunkStart } from './chunk-plan.ts'
 import { ChunkStates } from './chunk-states.ts'
-import type { Abortable, BlobReader, BlobStore, ChunkSource, PartialBlob, TransferMetrics } from './ports.ts'
+import type { BlobReader, BlobStore, ChunkSource, PartialBlob, TransferMetrics } from './ports.ts'
+import { ReadGate } from './read-gate.ts'
 import { TransferRuns } from './transfer-runs.ts'
 import { Verifier } from './verifier.ts'
 
@@ -23,8 +20,6 @@ const WORTH_FINISHING_SHARE = 0.25
 const WORTH_FINISHING_BYTES = 64 * 1024 * 1024
 /** How long a transfer without readers waits for the next one before it is judged. */
 const LINGER_MS = 5_000
-/** How often it is asked again whether a reader that waits is served best by the runs there are. */
-const RECONSIDER_MS = 100
 
 export interface TransferComponents {
   readonly store: BlobStore
@@ -50,6 +45,7 @@ interface Filling {
   readonly chunks: ChunkStates
   readonly runs: TransferRuns
   readonly verifier: Verifier
+  readonly gate: ReadGate
 }
 
 type State =
@@ -57,11 +53,6 @@ type State =
   | { readonly name: 'filling' }
   | { readonly name: 'matched' }
   | { readonly name: 'over'; readonly error: ShoalError }
-
-interface Waiter {
-  readonly position: number
-  readonly wake: () => void
-}
 
 /** How a transfer begins. */
 export interface Beginning {
@@ -79,13 +70,11 @@ export class Transfer {
   readonly #startedAt: number
   readonly #stop = new AbortController()
   readonly #ended = Promise.withResolvers<Outcome>()
-  readonly #waiters = new Set<Waiter>()
   #state: State = { name: 'opening' }
   #filling: Filling | undefined
   #opening: Promise<void> | undefined
   #verifying: Promise<void> | undefined
   #readers = 0
-  #anythingRead = false
   #restarted = false
   #linger: NodeJS.Timeout | undefined
 
@@ -151,7 +140,7 @@ export class Transfer {
     return {
       digest: this.digest,
       size: filling.partial.plan.size,
-      read: (target, position, options) => this.#read(filling, target, position, options),
+      read: (target, position, options) => filling.gate.read(target, position, options),
       close: async () => {
         if (isOpen) this.#readerLeft()
         isOpen = false
@@ -221,12 +210,13 @@ export class Transfer {
         chunks.set(index, 'received')
         verifier.add(index)
       },
-      progressed: () => this.#progressed(),
-      failed: (error: ShoalError) => this.#end(error, 'failed'),
-      wanted: () => [...this.#waiters].map((waiter) => chunkAt(partial.plan, waiter.position)),
+      progressed: (): void => gate.progressed(),
+      failed: (error: ShoalError): void => this.#end(error, 'failed'),
+      wanted: (): number[] => gate.wanted(),
     }
-    const runs = new TransferRuns({ partial, chunks, clock, log, metrics, events })
-    const filling: Filling = { partial, chunks, runs, verifier }
+    const runs: TransferRuns = new TransferRuns({ partial, chunks, clock, log, metrics, events })
+    const gate: ReadGate = new ReadGate({ partial, chunks, runs })
+    const filling: Filling = { partial, chunks, runs, verifier, gate }
     this.#filling = filling
     this.#state = { name: 'filling' }
     this.#lingerFor(LINGER_MS)
@@ -251,7 +241,7 @@ export class Transfer {
       }
       this.#state = { name: 'matched' }
       filling.runs.stop('the blob is complete')
-      this.#wakeAll()
+      filling.gate.openAll()
       await this.#commit(filling.partial)
     } catch (error) {
       // Also what the end of the transfer itself throws here, which then has no effect.
@@ -262,7 +252,7 @@ export class Transfer {
   /** Once, and if nobody has seen a byte yet, the blob is fetched anew. @throws ShoalError DIGEST_MISMATCH otherwise */
   #mismatched(filling: Filling, found: Digest): void {
     this.#components.log.warn({ digest: this.digest, found }, 'the blob does not have its digest')
-    if (this.#anythingRead || this.#restarted) {
+    if (filling.gate.anythingRead || this.#restarted) {
       throw new ShoalError('DIGEST_MISMATCH', 'the bytes do not have the digest', { detail: { found } })
     }
     this.#restarted = true
@@ -272,8 +262,9 @@ export class Transfer {
   }
 
   #verified(index: number): void {
-    this.#filled().chunks.set(index, 'verified')
-    this.#progressed()
+    const { chunks, gate } = this.#filled()
+    chunks.set(index, 'verified')
+    gate.progressed()
   }
 
   #rejected(index: number): void {
@@ -310,74 +301,6 @@ export class Transfer {
 
   // ---------------------------------------------------------------------------------------------------- readers
 
-  async #read(filling: Filling, target: Uint8Array, position: number, options: Abortable): Promise<number> {
-    const { partial } = filling
-    for (;;) {
-      if (this.#state.name === 'over') throw this.#state.error
-      if (this.#state.name === 'matched' && position >= partial.plan.size) return 0
-      const until = this.#readableUntil(filling, position)
-      if (until > position) {
-        this.#anythingRead = true
-        return partial.read(until - position < target.length ? target.subarray(0, until - position) : target, position)
-      }
-      const arriving = this.#arrivingAt(filling, position)
-      if (arriving !== undefined) {
-        this.#anythingRead = true
-        const bytes = arriving.subarray(0, target.length)
-        target.set(bytes)
-        return bytes.length
-      }
-      await this.#progressAt(position, options.signal)
-    }
-  }
-
-  /** The first byte from `position` on that may not be read yet. */
-  #readableUntil({ partial: { plan }, chunks, runs }: Filling, position: number): number {
-    if (this.#state.name === 'matched') return plan.size
-    const last = plan.count - 1
-    let index = chunkAt(plan, position)
-    while (index < last && chunks.isReadable(index)) index += 1
-    const within = index < last ? (runs.readableWithin(index) ?? chunks.reached(index)) : undefined
-    return within ?? chunkStart(plan, index)
-  }
-
-  /** Bytes from `position` on that may be read and are not on disk yet. */
-  #arrivingAt({ partial: { plan }, runs }: Filling, position: number): Uint8Array | undefined {
-    const heldBack = chunkStart(plan, plan.count - 1)
-    return position < heldBack ? runs.bytesBeingWritten(position)?.subarray(0, heldBack - position) : undefined
-  }
-
-  async #progressAt(position: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    const progress = Promise.withResolvers<void>()
-    const waiter: Waiter = { position, wake: progress.resolve }
-    const onAbort = (): void => progress.reject(signal.reason)
-    const { runs } = this.#filled()
-    const reconsider = setInterval(() => runs.schedule(), RECONSIDER_MS)
-    this.#waiters.add(waiter)
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      runs.schedule()
-      await progress.promise
-    } finally {
-      clearInterval(reconsider)
-      signal.removeEventListener('abort', onAbort)
-      this.#waiters.delete(waiter)
-    }
-  }
-
-  #progressed(): void {
-    const filling = this.#filled()
-    for (const waiter of this.#waiters) {
-      const { position } = waiter
-      if (this.#readableUntil(filling, position) > position || this.#arrivingAt(filling, position)) waiter.wake()
-    }
-  }
-
-  #wakeAll(): void {
-    for (const waiter of this.#waiters) waiter.wake()
-  }
-
   #readerLeft(): void {
     this.#readers -= 1
     if (this.#readers > 0 || this.#state.name === 'over') return
@@ -406,7 +329,7 @@ export class Transfer {
     this.#state = { name: 'over', error }
     this.#stop.abort(error)
     this.#filling?.runs.stop(error.message)
-    this.#wakeAll()
+    this.#filling?.gate.fail(error)
     void this.#leave(error.code === 'DIGEST_MISMATCH' ? 'mismatched' : outcome)
   }
 
