@@ -4,8 +4,8 @@ import type { Logger } from '../util/logger.ts'
 import { HashThread } from './hash-thread.ts'
 import { RunningDigest } from './running-digest.ts'
 
-/** Four threads hash 7 GB/s: more than any host's network brings. */
-export const MAX_HASH_THREADS = Math.min(4, availableParallelism())
+/** One core is left to the event loop. Four threads hash more than any host's network brings. */
+export const MAX_HASH_THREADS = Math.min(4, Math.max(1, availableParallelism() - 1))
 
 // Short enough that a chunk somebody waits for is not held up behind the check of a large file.
 const FILE_STEP_BYTES = 16 * 1024 * 1024
