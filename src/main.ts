@@ -25,6 +25,12 @@ async function runAgent(options: AgentOptions): Promise<void> {
   await agent[Symbol.asyncDispose]()
 }
 
+// `shoal blobs | head`: whoever read has had enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
 process.exitCode = await runCli(
   process.argv.slice(2),
   {
