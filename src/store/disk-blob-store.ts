@@ -31,6 +31,10 @@ import { verifyStore } from './store-verifier.ts'
 import { UseCounts } from './use-counts.ts'
 import type { Evictable } from './victims.ts'
 
+/** With so much free, the file system is not asked again for so long: a client waits for its first byte. */
+const PLENTY_BYTES = 1024 * 1024 * 1024
+const PLENTY_MS = 1_000
+
 export interface DiskBlobStoreComponents {
   readonly log: Logger
   readonly clock: Clock
@@ -44,6 +48,7 @@ export interface DiskBlobStoreInit {
 
 export class DiskBlobStore implements ManagedBlobStore {
   readonly #log: Logger
+  readonly #clock: Clock
   readonly #hashes: HashPool
   readonly #quotaBytes: number
   readonly #paths: StorePaths
@@ -56,10 +61,13 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #uses = new UseCounts()
   /** Digests whose partial blob takes writes. */
   readonly #filling = new Set<Digest>()
+  /** What the file system had, if that was plenty. */
+  #plenty = { bytes: 0, at: Number.NEGATIVE_INFINITY }
   #isRunning = false
 
   constructor(components: DiskBlobStoreComponents, init: DiskBlobStoreInit) {
     const { log, clock } = components
+    this.#clock = clock
     this.#log = log
     this.#hashes = components.hashes
     this.#quotaBytes = init.quotaBytes
@@ -268,7 +276,6 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#index.add(digest, size)
     try {
       await this.#blobs.syncName(digest)
-      await this.#sync.directory(this.#paths.partials)
       await rm(this.#paths.chunkLog(digest), { force: true })
     } catch (error) {
       this.#log.warn({ digest, err: error }, 'a blob is stored but may be lost in a power cut')
@@ -312,9 +319,13 @@ export class DiskBlobStore implements ManagedBlobStore {
   }
 
   async #freeBytes(): Promise<number | undefined> {
+    const { bytes, at } = this.#plenty
+    if (this.#clock() - at < PLENTY_MS) return bytes
     try {
       const { bavail, bsize } = await statfs(this.#paths.dir)
-      return bavail * bsize
+      const free = bavail * bsize
+      if (free >= PLENTY_BYTES) this.#plenty = { bytes: free, at: this.#clock() }
+      return free
     } catch {
       return undefined
     }
