@@ -36,6 +36,11 @@ const MEANINGS = {
   DIGEST_MISMATCH: { oci: 'UNAVAILABLE', status: 502, retryable: true, fault: 'origin' },
   STALLED: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'origin' },
 
+  PEER_UNAVAILABLE: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
+  PEER_BUSY: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
+  PEER_LACKS: { oci: 'BLOB_UNKNOWN', status: 404, retryable: false, fault: 'peer' },
+  PEER_MISBEHAVED: { oci: 'UNAVAILABLE', status: 502, retryable: false, fault: 'peer' },
+
   STORE_FULL: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'local' },
   STORE_FAILED: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'local' },
   STORE_LOCKED: { oci: 'UNAVAILABLE', status: 503, retryable: false, fault: 'local' },

@@ -1,5 +1,5 @@
 /**
- * What the core needs from the outside. `store` and `origin` (and `swarm`) implement these; the core knows nothing
+ * What the core needs from the outside. `store`, `origin` and `swarm` implement these; the core knows nothing
  * else of them. All positions and sizes are bytes; every range is [start, end).
  */
 import type { Digest } from '../oci/digest.ts'
@@ -150,15 +150,134 @@ export interface ChunkSource {
   open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody>
 }
 
+// ---------------------------------------------------------------------------------------------------------- swarm
+
 /**
- * Where else a blob may be had: the swarm.
- * @public
+ * What one agent says about the chunks of a blob, signed, so that it can be held to it. A `map` covers every chunk and
+ * says that its signer verified the whole blob; a `claim` covers the chunks that its signer got from an origin itself.
+ * Made by `swarm/` from what a peer sent, after the signature was checked.
  */
-export interface SourceDirectory {
-  /** Sources as they are found, best effort; ends when the search does. */
-  find(digest: Digest, options: Abortable): AsyncIterable<ChunkSource>
-  /** Makes known that this agent has at least one verified chunk of the blob. In the background; never fails. */
+export interface ChunkStatement {
+  readonly kind: 'map' | 'claim'
+  readonly digest: Digest
+  /** Bytes of the whole blob, as the signer says. */
+  readonly size: number
+  /** Id of the peer that signed it, not of the one that passed it on. */
+  readonly signer: string
+  /** By index of the chunk; every index exists in the plan of `size`. */
+  readonly hashes: ReadonlyMap<number, ChunkHash>
+  /** As it travels: bytes and signature. */
+  readonly encoded: Uint8Array
+}
+
+/** How a peer did on one request, for its standing with this agent. */
+export type Conduct =
+  | { readonly type: 'delivered'; readonly bytes: number; readonly ms: number }
+  /** Its bytes match nothing that anybody claims for the chunk, or are not what the digest of a blob of one chunk says. */
+  | { readonly type: 'wrong-bytes'; readonly index: number; readonly bytes: number }
+  | { readonly type: 'stalled' }
+  | { readonly type: 'failed' }
+
+/** A peer that has at least one chunk of the blob. */
+export interface PeerSource extends ChunkSource {
+  readonly kind: 'peer'
+  /** The peer's id. */
+  readonly id: string
+  /** Bytes of the blob, as the peer says. */
+  readonly size: number
+  has(index: number): boolean
+  report(conduct: Conduct): void
+}
+
+export interface SwarmEvents {
+  /** Another peer has at least one chunk; comes once for each peer, again after `left`. */
+  found(peer: PeerSource): void
+  /** The peer has more chunks than before. */
+  gained(peer: PeerSource): void
+  /** The peer is gone, has dropped the blob or is banned. Requests to it that run end with an error by themselves. */
+  left(peer: PeerSource): void
+  /** Comes before `found` or `gained` of what it is about, and once for each statement. */
+  stated(statement: ChunkStatement): void
+  /** Whatever this signer stated is void. */
+  banned(signer: string): void
+  /** The first search is over: whoever could be found by now was. Called once. */
+  searched(): void
+}
+
+/** The swarm of one blob, as a transfer takes part in it. */
+export interface BlobSwarm {
+  /** These chunks were verified here: peers that want the blob are told. */
+  has(indexes: readonly number[]): void
+  /** These chunks came from an origin and have these hashes: signed and told to peers. */
+  claim(hashes: ReadonlyMap<number, ChunkHash>): void
+  /** The whole blob matched its digest and these are the hashes of its chunks: false statements are proven by that. */
+  settle(hashes: readonly ChunkHash[], statements: readonly ChunkStatement[]): void
+  /** No events any more. */
+  leave(): void
+}
+
+/** The other agents. Nothing here ever fails a pull: what cannot be had is as if nobody had it. */
+export interface Swarm {
+  /** False while no other agent is connected: a search would find nobody. */
+  readonly hasPeers: boolean
+  /**
+   * Searches for peers that have chunks of the blob and may give them in the name of `registry`, for as long as
+   * the transfer takes part.
+   */
+  join(blob: { readonly digest: Digest; readonly registry: string }, events: SwarmEvents): BlobSwarm
+  /** Makes known that this agent has at least one verified chunk of it. In the background. */
   announce(digest: Digest): void
+  /**
+   * A small blob (a manifest) whole, its digest checked, from a peer that may give it in the name of `registry`.
+   * @returns undefined when nobody has it
+   */
+  fetchSmall(
+    blob: { readonly digest: Digest; readonly registry: string; readonly maxBytes: number },
+    options: Abortable,
+  ): Promise<Buffer | undefined>
+  /** Makes known that this agent saw the tag at the origin and can tell. In the background. */
+  announceTag(repository: Repository, tag: string): void
+  /** The newest of what agents say that saw the tag at the origin; their signatures are checked. */
+  findTag(repository: Repository, tag: string, options: Abortable): Promise<SeenTag | undefined>
+  /**
+   * When an origin last admitted one of these identities to the repository, as other agents remember it: milliseconds since the
+   * epoch. Only identities that mean the same on every agent are asked for.
+   */
+  findAdmission(repository: Repository, identities: readonly string[], options: Abortable): Promise<number | undefined>
+}
+
+/** What this agent has of a blob and gives to peers. */
+export interface SharedBlob {
+  readonly digest: Digest
+  /** Bytes of the whole blob. */
+  readonly size: number
+  /** Every chunk is here and the whole digest matched. */
+  readonly isComplete: boolean
+  /** Whether the chunk is here and verified. */
+  has(index: number): boolean
+  /** Statements of others that this agent took over while the blob is not complete here. */
+  readonly statements: readonly ChunkStatement[]
+  /** This agent's own claims: chunks that it got from an origin. */
+  readonly claims: ReadonlyMap<number, ChunkHash>
+}
+
+/** What the swarm serves peers from. Implemented by the core. */
+export interface SharedContent {
+  /**
+   * What peers may have of it in the name of `registry`; undefined for nothing. It is a view of this moment.
+   * A registry's name counts only if it may vouch for the content (`blob/access`).
+   */
+  find(digest: Digest, registry: string): SharedBlob | undefined
+  /** Reads what `find` showed as verified. @throws ShoalError BLOB_UNKNOWN when it is gone */
+  open(digest: Digest, registry: string): Promise<BlobReader>
+  /** Hashes of all chunks of a blob that is complete here, in order; taken from memory or disk, else computed. */
+  chunkHashes(digest: Digest, options: Abortable): Promise<readonly ChunkHash[] | undefined>
+  /** Digests of everything complete that is here, most recently used first. */
+  digests(): Iterable<Digest>
+  /** What this agent itself saw of the tag at the origin. */
+  tag(repository: Repository, tag: string): SeenTag | undefined
+  /** When the origin admitted one of the identities here. */
+  admittedAt(repository: Repository, identities: readonly string[]): number | undefined
 }
 
 // --------------------------------------------------------------------------------------------------------- origin
