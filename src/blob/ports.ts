@@ -46,6 +46,12 @@ export interface BlobReader {
   close(): Promise<void>
 }
 
+/** What comes and goes. Called synchronously; must not throw. */
+export interface ContentEvents {
+  added(digest: Digest): void
+  removed(digest: Digest): void
+}
+
 export interface BlobStore {
   /** From memory or the index, without touching the blob. */
   stat(digest: Digest): StoredBlob | undefined
@@ -274,6 +280,8 @@ export interface SharedContent {
   chunkHashes(digest: Digest, options: Abortable): Promise<readonly ChunkHash[] | undefined>
   /** Digests of everything complete that is here, most recently used first. */
   digests(): Iterable<Digest>
+  /** Complete blobs that are here from now on, or no longer. @returns a function that ends it */
+  subscribe(events: ContentEvents): () => void
   /** What this agent itself saw of the tag at the origin. */
   tag(repository: Repository, tag: string): SeenTag | undefined
   /** When the origin admitted one of the identities here. */
