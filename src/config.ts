@@ -1,53 +1,14 @@
 /**
  * The configuration: its schema with all defaults, and where values come from (file < environment < flags, DESIGN.md
- * §13). Human values ("50GiB", "5m") become bytes and milliseconds here and nowhere else.
+ * §13). Human values ("50GiB", "5m") become bytes and milliseconds here (`config-values`) and nowhere else.
  */
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
+import { swarmSection } from './config-swarm.ts'
+import { address, bytes, bytesPerSecond, milliseconds, registry } from './config-values.ts'
 import { ShoalError } from './errors.ts'
-import { parseRegistry } from './oci/reference.ts'
-import { parseByteSize } from './util/byte-size.ts'
 import { closest } from './util/closest.ts'
-import { parseDuration } from './util/duration.ts'
-import { type HostPort, parseHostPort } from './util/host-port.ts'
-
-const bytes = z.union([z.string(), z.number()]).transform((value, context): number => {
-  const parsed = parseByteSize(String(value))
-  if (parsed !== undefined) return parsed
-  context.addIssue({ code: 'custom', message: 'expected a size such as 512MiB or 50GiB' })
-  return z.NEVER
-})
-
-const milliseconds = z.string().transform((value, context): number => {
-  const parsed = parseDuration(value)
-  if (parsed !== undefined) return parsed
-  context.addIssue({ code: 'custom', message: 'expected a duration such as 30s, 5m or 7d' })
-  return z.NEVER
-})
-
-const bytesPerSecond = z.union([z.literal('unlimited'), bytes]).transform((value, context): number | undefined => {
-  if (value === 'unlimited') return undefined
-  if (value > 0) return value
-  context.addIssue({ code: 'custom', message: 'expected unlimited, or bytes per second such as 50MiB' })
-  return z.NEVER
-})
-
-const address = z.string().transform((value, context): HostPort => {
-  const parsed = parseHostPort(value)
-  if (parsed !== undefined) return parsed
-  context.addIssue({ code: 'custom', message: 'expected host:port' })
-  return z.NEVER
-})
-
-const registry = z.string().transform((value, context): string => {
-  try {
-    return parseRegistry(value)
-  } catch {
-    context.addIssue({ code: 'custom', message: 'expected a registry, host or host:port' })
-    return z.NEVER
-  }
-})
 
 const registrySettings = z.strictObject({
   plainHttp: z.boolean().default(false),
@@ -98,9 +59,7 @@ const schema = z.strictObject({
       registries: z.record(registry, registrySettings).default({}),
     })
     .prefault({}),
-  swarm: z
-    .strictObject({ enabled: z.literal(false, { error: 'this version has no swarm: only false' }).default(false) })
-    .prefault({}),
+  swarm: swarmSection,
   log: z
     .strictObject({
       level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
@@ -134,7 +93,7 @@ export function loadConfig(sources: ConfigSources): Config {
   }
   for (const flag of sources.flags) {
     const { path, value } = parseFlag(flag)
-    assign(tree, path, value, `--set ${flag}`)
+    assign(tree, path, value, `--set ${path.join('.')}`)
   }
   return parseConfig(tree)
 }
@@ -161,7 +120,9 @@ function readFile(file: string | undefined): Tree {
     if (parsed === null || parsed === undefined) return {}
     if (isTree(parsed)) return parsed
   } catch (error) {
-    throw invalid(`${file ?? DEFAULT_FILE} is not YAML: ${(error as Error).message}`, error)
+    // the lines below the first show what stands in the file, which may be a secret
+    const [problem = ''] = (error as Error).message.split(/:?\n/, 1)
+    throw invalid(`${file ?? DEFAULT_FILE} is not YAML: ${problem}`)
   }
   throw invalid(`${file ?? DEFAULT_FILE} does not hold keys and values`)
 }
@@ -184,11 +145,20 @@ function assign(tree: Tree, path: readonly string[], text: string, from: string)
     node[part] = next
     node = next
   }
+  node[last] = isText(path) ? text : parseValue(text)
+}
+
+function parseValue(text: string): unknown {
   try {
-    node[last] = parseYaml(text) ?? ''
+    return parseYaml(text) ?? ''
   } catch {
-    node[last] = text
+    return text
   }
+}
+
+/** Whether the key takes a text as it is: a secret of digits is no number. */
+function isText(path: readonly string[]): boolean {
+  return schemaAt(path) instanceof z.ZodString || path.join('.') === 'swarm.secret'
 }
 
 function merge(target: Tree, source: Tree): void {
@@ -217,15 +187,22 @@ function describeIssue(issue: z.core.$ZodIssue): string {
     .join('; ')
 }
 
-/** The keys of the section at `path`, read off a parsed default configuration. */
+/** The keys of the section at `path`. */
 function knownKeys(path: readonly string[]): string[] {
   if (path[0] === 'origin' && path[1] === 'registries') return Object.keys(registrySettings.shape)
-  let shape: unknown = schema
-  for (const part of ['', ...path]) {
-    if (part !== '') shape = (shape as { shape: Record<string, unknown> }).shape[part]
-    while (shape instanceof z.ZodPrefault || shape instanceof z.ZodDefault) shape = shape.def.innerType
+  const section = schemaAt(path)
+  return section instanceof z.ZodObject ? Object.keys(section.shape) : []
+}
+
+function schemaAt(path: readonly string[]): unknown {
+  let found: unknown = schema
+  for (const part of path) {
+    if (!(found instanceof z.ZodObject) || !Object.hasOwn(found.shape, part)) return undefined
+    found = found.shape[part]
+    while (found instanceof z.ZodPrefault || found instanceof z.ZodDefault || found instanceof z.ZodOptional)
+      found = found.def.innerType
   }
-  return shape instanceof z.ZodObject ? Object.keys(shape.shape) : []
+  return found
 }
 
 function invalid(message: string, cause?: unknown): ShoalError {

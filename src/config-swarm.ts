@@ -1,0 +1,120 @@
+/** The section `swarm` of the configuration, and the secret that agents of one swarm share. */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { z } from 'zod'
+import { address, agentAddress, bytesPerSecond, milliseconds, numericAddress, peerId } from './config-values.ts'
+import { ShoalError } from './errors.ts'
+import { Secret } from './util/secret.ts'
+
+const SECRET_CHARACTERS = 16
+const SECRET_FILE_BYTES = 4096
+const MAKE_ONE = 'make one with: openssl rand -hex 32'
+
+const secret = z.string().transform((value, context): Secret => {
+  const { text, problem } = checkSecret(value)
+  if (problem === undefined) return new Secret(text)
+  context.addIssue({ code: 'custom', message: problem })
+  return z.NEVER
+})
+
+/** A list, or a text with commas, which is easier to give in the environment. */
+function listOf<T extends z.ZodType>(item: T) {
+  return z.preprocess(
+    (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter(Boolean) : value),
+    z.array(item),
+  )
+}
+
+export const swarmSection = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    /** libp2p: finding each other, and what agents tell each other. */
+    listen: numericAddress.prefault('0.0.0.0:5051'),
+    /** The lane: bulk bytes. */
+    lane: address.prefault('0.0.0.0:5052'),
+    /** Addresses under which other agents reach this one, where it can't see them itself. */
+    advertise: listOf(agentAddress).prefault([]),
+    /** Whoever knows it belongs to the swarm. */
+    secret: secret.optional(),
+    /** A file that holds it. */
+    secretFile: z.string().min(1).optional(),
+    /** Ids of the only agents that belong to the swarm; with none, whoever knows the secret. */
+    allowPeers: listOf(peerId).prefault([]),
+    /** Beyond loopback without a secret and without a list of agents: whoever reaches this one belongs to the swarm. */
+    open: z.boolean().default(false),
+    bootstrap: listOf(agentAddress).prefault([]),
+    mdns: z.boolean().default(false),
+    /** Agents of one zone are near each other. */
+    zone: z
+      .string()
+      .max(64)
+      .regex(/^[\x20-\x7e]*$/, { error: 'expected printable ASCII' })
+      .default(''),
+    uploadRate: bytesPerSecond.prefault('unlimited'),
+    downloadRate: bytesPerSecond.prefault('unlimited'),
+    /** How long peers may answer before the origin is asked as well. */
+    headStart: milliseconds.prefault('10ms'),
+    /** How long bytes are held back for which one peer alone vouches. */
+    holdBack: milliseconds.prefault('10s'),
+    /** Tells other agents what tags this one saw, and asks them while the origin is out. */
+    shareTags: z.boolean().default(true),
+  })
+  .superRefine(({ secret, secretFile, allowPeers, open }, context) => {
+    if (secret !== undefined && secretFile !== undefined)
+      context.addIssue({ code: 'custom', path: ['secret'], message: 'there is a secretFile as well: give one of them' })
+    if (open && (secret !== undefined || secretFile !== undefined || allowPeers.length > 0))
+      context.addIssue({
+        code: 'custom',
+        path: ['open'],
+        message: 'is for a swarm that anybody may join, and there is a secret or allowPeers',
+      })
+  })
+  .prefault({})
+
+export type SwarmConfig = z.output<typeof swarmSection>
+
+/**
+ * The secret, from wherever the configuration has it. The file is read here and not with the configuration: commands
+ * need that too, and are run by users who may not read the secret.
+ * @throws ShoalError CONFIG_INVALID
+ */
+export function readSecret({ secret, secretFile }: Pick<SwarmConfig, 'secret' | 'secretFile'>): Secret | undefined {
+  if (secretFile === undefined) return secret
+  const fail = (problem: string, cause?: unknown): ShoalError =>
+    new ShoalError('CONFIG_INVALID', `configuration: swarm.secretFile: ${secretFile}: ${problem}`, { cause })
+  let content: string
+  try {
+    content = readStart(secretFile)
+  } catch (error) {
+    throw fail('it cannot be read', error)
+  }
+  const { text, problem } = checkSecret(content)
+  if (problem === undefined) return new Secret(text)
+  throw fail(problem)
+}
+
+/** Never says what the secret is. */
+function checkSecret(value: string): { text: string; problem?: string } {
+  // a line break at the end comes from how it was written, and is not meant
+  const text = value.replace(/[\r\n]+$/, '')
+  if (Buffer.byteLength(text) >= SECRET_FILE_BYTES) return { text, problem: `too long for a secret; ${MAKE_ONE}` }
+  if (/[\r\n]/.test(text)) return { text, problem: `a secret is one line; ${MAKE_ONE}` }
+  if (text.length < SECRET_CHARACTERS)
+    return { text, problem: `a secret has at least ${SECRET_CHARACTERS} characters; ${MAKE_ONE}` }
+  return { text }
+}
+
+/** More than the start of it is never a secret, and may never end. */
+function readStart(file: string): string {
+  const descriptor = openSync(file, 'r')
+  try {
+    const buffer = Buffer.alloc(SECRET_FILE_BYTES)
+    let length = 0
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null)
+      length += read
+      if (read === 0 || length === buffer.length) return buffer.toString('utf8', 0, length)
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
