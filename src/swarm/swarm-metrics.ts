@@ -1,0 +1,28 @@
+import type { Ban } from './swarm-ports.ts'
+
+/** What the swarm reports; `telemetry/metrics` counts it. */
+export interface SwarmMetrics {
+  /** A search for the peers of one blob had its first round. */
+  searched(outcome: 'found' | 'nothing', seconds: number): void
+  /** From the start of a search until the first peer said that it has a chunk. */
+  firstProvider(seconds: number): void
+  /** A key was given to the directory to be announced. */
+  announced(kind: 'blob' | 'tag'): void
+  /** One message of the swarm protocol. */
+  message(direction: 'in' | 'out', type: string): void
+  banned(reason: Ban['reason']): void
+  /** Bytes of blobs, whether they were good or not. `via`: the lane's own port or a libp2p stream. */
+  received(via: 'lane' | 'stream', bytes: number): void
+  sent(via: 'lane' | 'stream', bytes: number): void
+}
+
+/** For agents and tests that count nothing. */
+export const noSwarmMetrics: SwarmMetrics = {
+  searched: () => {},
+  firstProvider: () => {},
+  announced: () => {},
+  message: () => {},
+  banned: () => {},
+  received: () => {},
+  sent: () => {},
+}
