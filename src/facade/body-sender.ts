@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
+import type { BufferPool } from '../util/buffer-pool.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { BodyCursor } from './body-cursor.ts'
-import type { BufferPool } from './buffer-pool.ts'
 import type { BodyPlan } from './multipart-ranges.ts'
 
 /** Reads of the body that may be under way or waiting to be written, per response. */

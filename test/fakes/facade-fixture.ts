@@ -1,9 +1,9 @@
 import type { PullServices } from '../../src/blob/services.ts'
 import { BodySender } from '../../src/facade/body-sender.ts'
-import { BufferPool } from '../../src/facade/buffer-pool.ts'
 import type { FacadeMetrics } from '../../src/facade/facade-metrics.ts'
 import { RegistryRoutes } from '../../src/facade/registry-routes.ts'
 import { FacadeServer } from '../../src/facade/server.ts'
+import { BufferPool } from '../../src/util/buffer-pool.ts'
 import { FakeLogger } from './fake-logger.ts'
 
 export interface FacadeFixtureInit {

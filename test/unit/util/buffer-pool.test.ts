@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { BufferPool } from '../../../src/facade/buffer-pool.ts'
+import { BufferPool } from '../../../src/util/buffer-pool.ts'
 
 const INIT = { bufferBytes: 1_024, smallBytes: 64, budgetBytes: 2_048, keptBuffers: 1 }
 
