@@ -59,6 +59,14 @@ export interface BlobStore {
   open(digest: Digest): Promise<BlobReader>
   /** Stores a small blob whose bytes the caller has verified. @throws ShoalError STORE_FULL, STORE_FAILED */
   put(digest: Digest, bytes: Uint8Array): Promise<void>
+  /**
+   * Hashes of all chunks of a complete blob, in order; computed where they are not known. Does not count as a use.
+   * @returns undefined when it is not here, or turns out to be damaged
+   * @throws ShoalError STORE_FAILED, the signal's reason
+   */
+  chunkHashes(digest: Digest, options: Abortable): Promise<readonly ChunkHash[] | undefined>
+  /** Complete blobs that are here from now on, or no longer. @returns a function that ends it */
+  subscribe(events: ContentEvents): () => void
   /** Bytes of the blob of which some chunks are here from an earlier transfer, or undefined. */
   partialSize(digest: Digest): number | undefined
   /**
@@ -108,9 +116,14 @@ export interface PartialBlob {
 
 /** What an origin said about its repositories, kept across restarts: the base of tags and access without the origin. */
 export interface RepositoryIndex {
-  /** The last digest an origin gave for the tag. */
+  /** The last digest an origin gave this agent for the tag. */
   tag(repository: Repository, tag: string): SeenTag | undefined
+  /** What peers said of the tag is forgotten by that. */
   recordTag(repository: Repository, tag: string, seen: SeenTag): void
+  /** What peers said last that they saw of the tag. Kept apart, for this agent never tells it as its own. */
+  peersTag(repository: Repository, tag: string): SeenTag | undefined
+  recordPeersTag(repository: Repository, tag: string, seen: SeenTag): void
+  /** Both. */
   forgetTag(repository: Repository, tag: string): void
   /** Whether the origin said before that the digest is in this repository. */
   isLinked(repository: Repository, digest: Digest): boolean
@@ -250,6 +263,10 @@ export interface Swarm {
    * epoch. Only identities that mean the same on every agent are asked for.
    */
   findAdmission(repository: Repository, identities: readonly string[], options: Abortable): Promise<number | undefined>
+  /** Whether some agent says that the origin told it that the digest is in this repository. */
+  findLink(repository: Repository, digest: Digest, options: Abortable): Promise<boolean>
+  /** Whether some peer has all of the blob now and may give it in the name of `registry`. */
+  hasBlob(blob: { readonly digest: Digest; readonly registry: string }, options: Abortable): Promise<boolean>
 }
 
 /** What this agent has of a blob and gives to peers. */
@@ -286,6 +303,8 @@ export interface SharedContent {
   tag(repository: Repository, tag: string): SeenTag | undefined
   /** When the origin admitted one of the identities here. */
   admittedAt(repository: Repository, identities: readonly string[]): number | undefined
+  /** Whether the origin told this agent that the digest is in the repository. */
+  isLinked(repository: Repository, digest: Digest): boolean
 }
 
 // --------------------------------------------------------------------------------------------------------- origin
@@ -302,11 +321,14 @@ export interface ManifestBytes {
   readonly bytes: Buffer
 }
 
-/** Who an origin sees: the client's own credentials, the agent's, or nobody's. */
+/**
+ * Who an origin sees: the client's own credentials, the agent's, or nobody's. `agent-shared`: the agent's, under a key that
+ * every agent of the swarm with equal credentials has. Only that one and `anonymous` mean the same on other agents.
+ */
 export interface Identity {
   /** Opaque, without secrets: a key for what the origin admitted. */
   readonly key: string
-  readonly kind: 'anonymous' | 'agent' | 'client'
+  readonly kind: 'anonymous' | 'agent' | 'agent-shared' | 'client'
 }
 
 /** An answer that is handed on as it is: tags/list, _catalog, referrers. */

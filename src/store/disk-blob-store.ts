@@ -3,6 +3,7 @@
  *
  *     <dir>/blobs/sha256/<2 hex>/<hex>     complete and verified
  *     <dir>/partial/<hex>, <hex>.chunks    on their way in
+ *     <dir>/maps/<2 hex>/<hex>             hashes of the chunks of complete blobs
  *
  * A file enters `blobs/` only by a rename after it was synced. What names are made and removed for one digest runs in
  * order, under a lock of its own; the index is what the rest of the agent sees, and changes at once. Holds sha256 digests
@@ -10,13 +11,15 @@
  */
 import { type FileHandle, mkdir, rm, statfs } from 'node:fs/promises'
 import { type ChunkPlan, planChunks } from '../blob/chunk-plan.ts'
-import type { Abortable, BlobReader, PartialBlob, StoredBlob } from '../blob/ports.ts'
+import type { Abortable, BlobReader, ChunkHash, ContentEvents, PartialBlob, StoredBlob } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { BlobDirectory } from './blob-directory.ts'
 import { FileBlobReader } from './blob-reader.ts'
+import { ChunkHashes, type ChunkHashesComponents } from './chunk-hashes.ts'
+import { ChunkMapDirectory } from './chunk-map-directory.ts'
 import { storing } from './file-errors.ts'
 import { FileSync } from './file-sync.ts'
 import { type Collectable, type Collected, GarbageCollector } from './garbage-collector.ts'
@@ -27,7 +30,7 @@ import { DiskPartialBlob } from './partial-blob.ts'
 import { PartialDirectory } from './partial-directory.ts'
 import { StoreIndex } from './store-index.ts'
 import { StorePaths } from './store-paths.ts'
-import { verifyStore } from './store-verifier.ts'
+import { type Verifiable, verifyStore } from './store-verifier.ts'
 import { UseCounts } from './use-counts.ts'
 import type { Evictable } from './victims.ts'
 
@@ -56,6 +59,8 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #blobs: BlobDirectory
   readonly #partials: PartialDirectory
   readonly #collector: GarbageCollector
+  readonly #maps: ChunkMapDirectory
+  readonly #chunkHashes: ChunkHashes
   readonly #sync = new FileSync()
   readonly #locks = new KeyedLock<Digest>()
   readonly #uses = new UseCounts()
@@ -75,6 +80,8 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#index = new StoreIndex({ log, clock }, { paths: this.#paths })
     this.#partials = new PartialDirectory({ clock }, { paths: this.#paths })
     this.#blobs = new BlobDirectory({ sync: this.#sync }, { paths: this.#paths })
+    this.#maps = new ChunkMapDirectory({ paths: this.#paths })
+    this.#chunkHashes = new ChunkHashes({ log, hashes: this.#hashes, maps: this.#maps, store: this.#verifiable() })
     this.#collector = new GarbageCollector({ log, clock, store: this.#collectable() }, { quotaBytes: init.quotaBytes })
   }
 
@@ -99,12 +106,15 @@ export class DiskBlobStore implements ManagedBlobStore {
       for (const digest of this.#partials.entries.keys()) {
         if (this.#index.get(digest) !== undefined) await this.#partials.remove(digest).catch(() => {})
       }
+      await this.#sweepMaps()
     })
+    this.#chunkHashes.start()
     this.#isRunning = true
   }
 
   async stop(): Promise<void> {
     this.#isRunning = false
+    await this.#chunkHashes.stop()
     await this.#locks.idle()
     this.#index.close()
   }
@@ -115,6 +125,15 @@ export class DiskBlobStore implements ManagedBlobStore {
 
   stat(digest: Digest): StoredBlob | undefined {
     return this.#index.get(digest)
+  }
+
+  subscribe(events: ContentEvents): () => void {
+    return this.#index.subscribe(events)
+  }
+
+  async chunkHashes(digest: Digest, options: Abortable): Promise<readonly ChunkHash[] | undefined> {
+    const blob = this.#isRunning ? this.#index.get(digest) : undefined
+    return blob && (await this.#chunkHashes.get(blob, options))
   }
 
   list(): StoredBlob[] {
@@ -187,20 +206,12 @@ export class DiskBlobStore implements ManagedBlobStore {
   }
 
   verify(options: Abortable): AsyncIterable<VerifyEvent> {
-    const store = {
-      list: () => this.list(),
-      holds: (blob: StoredBlob) => this.#index.get(blob.digest) === blob,
-      drop: (blob: StoredBlob, reason: DamageReason) => this.#drop(blob, reason),
-      withFile: async <T>(blob: StoredBlob, work: (handle: FileHandle) => Promise<T>): Promise<T> => {
-        await using handle = await this.#openFile(blob)
-        return await work(handle)
-      },
-    }
-    return verifyStore({ store, hashes: this.#hashes }, options)
+    return verifyStore({ store: this.#verifiable(), hashes: this.#hashes }, options)
   }
 
-  collect(options?: { readonly keepBytes?: number | undefined }): Promise<Collected> {
-    return this.#collector.collect(options)
+  async collect(options?: { readonly keepBytes?: number | undefined }): Promise<Collected> {
+    await this.#sweepMaps()
+    return await this.#collector.collect(options)
   }
 
   // ------------------------------------------------------------------------------------------------------- blobs
@@ -212,6 +223,30 @@ export class DiskBlobStore implements ManagedBlobStore {
     if (handle !== undefined) return handle
     await this.#drop(blob, 'missing or of the wrong length')
     throw unknown(blob.digest)
+  }
+
+  #verifiable(): Verifiable & ChunkHashesComponents['store'] {
+    return {
+      list: () => this.list(),
+      holds: (blob) => this.#index.get(blob.digest) === blob,
+      drop: (blob, reason) => this.#drop(blob, reason),
+      withFile: async (blob, work) => {
+        await using handle = await this.#openFile(blob)
+        return await work(handle)
+      },
+      whileHere: (blob, work) =>
+        this.#locks.run(blob.digest, async () => {
+          if (this.#index.get(blob.digest) === blob) await work()
+        }),
+    }
+  }
+
+  async #sweepMaps(): Promise<void> {
+    try {
+      await this.#maps.sweep((digest) => this.#index.get(digest) !== undefined)
+    } catch (error) {
+      this.#log.debug({ err: error }, 'the chunk maps could not be looked through')
+    }
   }
 
   async #drop(blob: StoredBlob, reason: DamageReason): Promise<void> {
@@ -228,6 +263,8 @@ export class DiskBlobStore implements ManagedBlobStore {
     await this.#locks.run(digest, async () => {
       if (this.#index.get(digest) !== undefined) return
       try {
+        // The map first: a blob without one is normal, a map without a blob is left over.
+        await this.#maps.remove(digest)
         await this.#blobs.remove(digest)
       } catch (error) {
         this.#index.restore(blob)
@@ -254,8 +291,8 @@ export class DiskBlobStore implements ManagedBlobStore {
       return this.#filling.delete(digest)
     }
     const home = {
-      commit: async () => {
-        await this.#locks.run(digest, () => this.#commit(digest, plan.size))
+      commit: async (hashes: readonly ChunkHash[] | undefined) => {
+        await this.#locks.run(digest, () => this.#commit(digest, plan.size, hashes))
         filled()
       },
       discard: async () => {
@@ -270,16 +307,19 @@ export class DiskBlobStore implements ManagedBlobStore {
     return new DiskPartialBlob({ hashes: this.#hashes, sync: this.#sync, home }, { digest, plan, ...files })
   }
 
-  async #commit(digest: Digest, size: number): Promise<void> {
+  async #commit(digest: Digest, size: number, hashes: readonly ChunkHash[] | undefined): Promise<void> {
     await this.#blobs.moveIn(digest, this.#paths.partial(digest))
     this.#partials.forget(digest)
+    if (hashes !== undefined) this.#chunkHashes.remember(digest, hashes)
     this.#index.add(digest, size)
+    const mapping = hashes && this.#chunkHashes.keep(digest, size, hashes)
     try {
       await this.#blobs.syncName(digest)
       await rm(this.#paths.chunkLog(digest), { force: true })
     } catch (error) {
       this.#log.warn({ digest, err: error }, 'a blob is stored but may be lost in a power cut')
     }
+    await mapping
   }
 
   async #removePartial(digest: Digest): Promise<void> {

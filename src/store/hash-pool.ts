@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { type ChunkPlan, chunkEnd, chunkStart } from '../blob/chunk-plan.ts'
 import { ShoalError } from '../errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { HashThread } from './hash-thread.ts'
@@ -60,6 +61,28 @@ export class HashPool implements AsyncDisposable {
         start = end
       } while (start < size)
       return await running.finish()
+    } finally {
+      running.drop()
+    }
+  }
+
+  /**
+   * SHA-256 of the whole file and of each of its chunks, lower-case hex, from one reading.
+   * @throws ShoalError STORE_FAILED, STOPPING, the signal's reason
+   */
+  async hashChunks(
+    fd: number,
+    plan: ChunkPlan,
+    { signal }: { signal: AbortSignal },
+  ): Promise<{ readonly hash: string; readonly chunks: readonly string[] }> {
+    const running = this.runningDigest()
+    const chunks: string[] = []
+    try {
+      for (let index = 0; index < plan.count; index += 1) {
+        signal.throwIfAborted()
+        chunks.push(await running.append(fd, chunkStart(plan, index), chunkEnd(plan, index)))
+      }
+      return { hash: await running.finish(), chunks }
     } finally {
       running.drop()
     }

@@ -25,6 +25,14 @@ export class NullBlobStore implements ManagedBlobStore {
     return Promise.reject(new ShoalError('STORE_FULL', 'there is no store'))
   }
 
+  async chunkHashes(): Promise<undefined> {
+    return undefined
+  }
+
+  subscribe(): () => void {
+    return () => {}
+  }
+
   partialSize(): number | undefined {
     return undefined
   }

@@ -21,8 +21,11 @@ import type { RunningDigest } from './running-digest.ts'
 const SYNC_EVERY_BYTES = 64 * 1024 * 1024
 
 export interface PartialHome {
-  /** Moves the synced file among the blobs and removes the log. */
-  commit(): Promise<void>
+  /**
+   * Moves the synced file among the blobs and removes the log.
+   * @param hashes of all chunks, if the reading that gave the blob's digest gave them
+   */
+  commit(hashes: readonly ChunkHash[] | undefined): Promise<void>
   /** Removes both files, which are closed. */
   discard(): Promise<void>
   /** Nothing uses its files any more. Called once. */
@@ -55,7 +58,10 @@ export class DiskPartialBlob implements PartialBlob {
   readonly #running: RunningDigest | InlineDigest
   readonly #jobs = new Set<Promise<unknown>>()
   #state: State = 'open'
+  /** From the same reading as the digest, by index. */
+  readonly #appendedHashes = new Map<number, ChunkHash>()
   #appended = 0
+  #isMatched = false
   #unsynced = 0
   #isSyncing = false
   #syncError: unknown
@@ -117,19 +123,25 @@ export class DiskPartialBlob implements PartialBlob {
     if (index !== this.#appended) {
       throw new ShoalError('INTERNAL', 'chunks must be appended in order', { detail: { index, next: this.#appended } })
     }
-    return await this.#job('could not hash a chunk', () => {
+    const hash = await this.#job('could not hash a chunk', () => {
       this.#appended += 1
       return this.#running.append(this.#handle.fd, start, end)
     })
+    this.#appendedHashes.set(index, hash)
+    return hash
   }
 
   async finishDigest(): Promise<Digest> {
     const hash = await this.#job('could not finish a digest', () => this.#running.finish())
-    return digestOf('sha256', hash)
+    const digest = digestOf('sha256', hash)
+    this.#isMatched = digest === this.digest
+    return digest
   }
 
   restartDigest(): void {
     this.#appended = 0
+    this.#appendedHashes.clear()
+    this.#isMatched = false
     this.#running.restart()
   }
 
@@ -169,7 +181,7 @@ export class DiskPartialBlob implements PartialBlob {
       await this.#quiet()
       await storing('could not commit a blob', async () => {
         await this.#syncAll()
-        await this.#home.commit()
+        await this.#home.commit(this.#provenHashes())
       })
       this.#state = 'committed'
       this.#running.drop()
@@ -177,6 +189,11 @@ export class DiskPartialBlob implements PartialBlob {
       this.#state = 'open'
       throw error
     }
+  }
+
+  #provenHashes(): readonly ChunkHash[] | undefined {
+    if (!this.#isMatched || this.#appendedHashes.size < this.plan.count) return undefined
+    return [...this.#appendedHashes].sort(([a], [b]) => a - b).map(([, hash]) => hash)
   }
 
   /** After a failed sync the kernel holds the lost pages for clean: a later sync that succeeds proves nothing. */

@@ -6,11 +6,11 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { StoredBlob } from '../blob/ports.ts'
+import type { ContentEvents, StoredBlob } from '../blob/ports.ts'
 import { type Digest, digestHex, isDigest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { errnoOf } from './file-errors.ts'
+import { namesIn } from './names-in.ts'
 import { openRebuildable, rollBack } from './sqlite-file.ts'
 import { digestOfFileName, type StorePaths } from './store-paths.ts'
 
@@ -35,6 +35,7 @@ export class StoreIndex {
   readonly #paths: StorePaths
   readonly #rows = new Map<Digest, Row>()
   readonly #touched = new Set<Row>()
+  readonly #listeners = new Set<ContentEvents>()
   #bytes = 0
   #database: DatabaseSync | undefined
   #statements: Statements | undefined
@@ -63,12 +64,18 @@ export class StoreIndex {
     this.#write(() => this.#openDatabase())
     await this.#reconcile()
   }
+
   close(): void {
     this.#flush()
     clearTimeout(this.#flushTimer)
     this.#statements = undefined
     this.#database?.close()
     this.#database = undefined
+  }
+
+  subscribe(events: ContentEvents): () => void {
+    this.#listeners.add(events)
+    return () => this.#listeners.delete(events)
   }
 
   get(digest: Digest): StoredBlob | undefined {
@@ -92,6 +99,7 @@ export class StoreIndex {
     this.#touched.delete(row)
     this.#bytes -= row.size
     this.#write(() => this.#statements?.remove.run(digest))
+    for (const listener of this.#listeners) listener.removed(digest)
     return true
   }
 
@@ -135,6 +143,7 @@ export class StoreIndex {
     this.#bytes += row.size - (before?.size ?? 0)
     this.#rows.set(row.digest, row)
     this.#write(() => this.#statements?.put.run(...values(row)))
+    if (before === undefined) for (const listener of this.#listeners) listener.added(row.digest)
   }
 
   #load(raw: Record<string, unknown>): void {
@@ -197,13 +206,4 @@ export class StoreIndex {
 
 function values(row: Row): [string, number, number, number, number] {
   return [row.digest, row.size, row.storedAt, row.usedAt, row.pinned ? 1 : 0]
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOTDIR' || errnoOf(error) === 'ENOENT') return []
-    throw error
-  }
 }

@@ -8,11 +8,13 @@ export class StorePaths {
   readonly dir: string
   readonly blobs: string
   readonly partials: string
+  readonly maps: string
 
   constructor(dir: string) {
     this.dir = dir
     this.blobs = join(dir, 'blobs', 'sha256')
     this.partials = join(dir, 'partial')
+    this.maps = join(dir, 'maps')
   }
 
   get index(): string {
@@ -25,6 +27,14 @@ export class StorePaths {
 
   blob(digest: Digest): string {
     return join(this.blobDir(digest), digestHex(digest))
+  }
+
+  mapDir(digest: Digest): string {
+    return join(this.maps, digestHex(digest).slice(0, 2))
+  }
+
+  map(digest: Digest): string {
+    return join(this.mapDir(digest), digestHex(digest))
   }
 
   partial(digest: Digest): string {

@@ -1,5 +1,6 @@
-import { planChunks } from '../../src/blob/chunk-plan.ts'
-import type { Abortable, BlobReader, BlobStore, ChunkHash, StoredBlob } from '../../src/blob/ports.ts'
+import { createHash } from 'node:crypto'
+import { chunkEnd, chunkStart, planChunks } from '../../src/blob/chunk-plan.ts'
+import type { Abortable, BlobReader, BlobStore, ChunkHash, ContentEvents, StoredBlob } from '../../src/blob/ports.ts'
 import { ShoalError } from '../../src/errors.ts'
 import { type Digest, digestAlgorithm } from '../../src/oci/digest.ts'
 import type { Clock } from '../../src/util/clock.ts'
@@ -17,6 +18,7 @@ export class MemoryBlobStore implements BlobStore {
   readonly #blobs = new Map<Digest, { row: StoredBlob; bytes: Buffer }>()
   readonly #kept = new Map<Digest, Kept>()
   readonly #open = new Map<Digest, MemoryPartialBlob>()
+  readonly #listeners = new Set<ContentEvents>()
   /** Readers that were opened and not closed. */
   openReaders = 0
 
@@ -63,6 +65,31 @@ export class MemoryBlobStore implements BlobStore {
     this.#add(digest, Buffer.from(bytes))
   }
 
+  list(): StoredBlob[] {
+    return [...this.#blobs.values()].map(({ row }) => row)
+  }
+
+  remove(digest: Digest): void {
+    if (this.#blobs.delete(digest)) for (const listener of this.#listeners) listener.removed(digest)
+  }
+
+  async chunkHashes(digest: Digest, { signal }: Abortable): Promise<readonly ChunkHash[] | undefined> {
+    signal.throwIfAborted()
+    const bytes = this.#blobs.get(digest)?.bytes
+    if (bytes === undefined) return undefined
+    const plan = planChunks(bytes.length)
+    return Array.from({ length: plan.count }, (_, index) =>
+      createHash('sha256')
+        .update(bytes.subarray(chunkStart(plan, index), chunkEnd(plan, index)))
+        .digest('hex'),
+    )
+  }
+
+  subscribe(events: ContentEvents): () => void {
+    this.#listeners.add(events)
+    return () => this.#listeners.delete(events)
+  }
+
   partialSize(digest: Digest): number | undefined {
     return this.#kept.get(digest)?.bytes.length
   }
@@ -91,7 +118,9 @@ export class MemoryBlobStore implements BlobStore {
 
   #add(digest: Digest, bytes: Buffer): void {
     const now = this.#clock()
+    const isNew = !this.#blobs.has(digest)
     this.#blobs.set(digest, { row: { digest, size: bytes.length, storedAt: now, usedAt: now, pinned: false }, bytes })
+    if (isNew) for (const listener of this.#listeners) listener.added(digest)
   }
 
   #check(digest: Digest): void {
