@@ -77,16 +77,25 @@ export class DiskRepositoryIndex implements RepositoryIndex, AsyncDisposable {
   }
 
   tag(repository: Repository, tag: string): SeenTag | undefined {
-    const value = this.#tags.get(`${keyOf(repository)}:${tag}`)
-    return value === undefined ? undefined : parseSeenTag(value)
+    return parseSeenTag(this.#tags.get(tagKey(repository, tag)))
   }
 
-  recordTag(repository: Repository, tag: string, { digest, mediaType, size, at }: SeenTag): void {
-    this.#tags.set(`${keyOf(repository)}:${tag}`, JSON.stringify({ digest, mediaType, size, at }))
+  recordTag(repository: Repository, tag: string, seen: SeenTag): void {
+    this.#tags.set(tagKey(repository, tag), formatSeenTag(seen))
+    this.#tags.delete(peersTagKey(repository, tag))
+  }
+
+  peersTag(repository: Repository, tag: string): SeenTag | undefined {
+    return parseSeenTag(this.#tags.get(peersTagKey(repository, tag)))
+  }
+
+  recordPeersTag(repository: Repository, tag: string, seen: SeenTag): void {
+    this.#tags.set(peersTagKey(repository, tag), formatSeenTag(seen))
   }
 
   forgetTag(repository: Repository, tag: string): void {
-    this.#tags.delete(`${keyOf(repository)}:${tag}`)
+    this.#tags.delete(tagKey(repository, tag))
+    this.#tags.delete(peersTagKey(repository, tag))
   }
 
   isLinked(repository: Repository, digest: Digest): boolean {
@@ -171,8 +180,13 @@ export class DiskRepositoryIndex implements RepositoryIndex, AsyncDisposable {
   }
 }
 
+function formatSeenTag({ digest, mediaType, size, at }: SeenTag): string {
+  return JSON.stringify({ digest, mediaType, size, at })
+}
+
 /** Text of a file that others can write to. */
-function parseSeenTag(text: string): SeenTag | undefined {
+function parseSeenTag(text: string | undefined): SeenTag | undefined {
+  if (text === undefined) return undefined
   try {
     const { digest, mediaType, size, at } = JSON.parse(text) as Record<string, unknown>
     if (typeof digest !== 'string' || !isDigest(digest) || typeof mediaType !== 'string') return undefined
@@ -186,6 +200,15 @@ function parseSeenTag(text: string): SeenTag | undefined {
 /** Unambiguous: a registry has no slash, a name neither colon nor at sign. */
 function keyOf({ registry, name }: Repository): string {
   return `${registry}/${name}`
+}
+
+function tagKey(repository: Repository, tag: string): string {
+  return `${keyOf(repository)}:${tag}`
+}
+
+/** In the same table, so that files of earlier versions stay good: a tag has no space, and no earlier version asks for it. */
+function peersTagKey(repository: Repository, tag: string): string {
+  return `${tagKey(repository, tag)} peers`
 }
 
 function admissionKey(repository: Repository, identity: string): string {

@@ -48,6 +48,19 @@ describe.each([
     expect(made.index.tag(ONE, 'latest')).toBeUndefined()
   })
 
+  it('keeps what peers saw of a tag apart, until the origin answers or the tag is forgotten', async () => {
+    await using made = await make()
+    const { index } = made
+    index.recordPeersTag(ONE, 'latest', SEEN)
+    expect([index.tag(ONE, 'latest'), index.peersTag(ONE, 'latest')]).toEqual([undefined, SEEN])
+    expect(index.peersTag(OTHER, 'latest')).toBeUndefined()
+    index.recordTag(ONE, 'latest', { ...SEEN, at: 2000 })
+    expect([index.tag(ONE, 'latest')?.at, index.peersTag(ONE, 'latest')]).toEqual([2000, undefined])
+    index.recordPeersTag(ONE, 'latest', SEEN)
+    index.forgetTag(ONE, 'latest')
+    expect([index.tag(ONE, 'latest'), index.peersTag(ONE, 'latest')]).toEqual([undefined, undefined])
+  })
+
   it('links digests to the repository that they were seen in alone', async () => {
     await using made = await make()
     expect(made.index.isLinked(ONE, DIGEST)).toBe(false)

@@ -5,6 +5,7 @@ import type { Repository } from '../../src/oci/reference.ts'
 /** A repository index in memory, for tests. */
 export class MemoryRepositoryIndex implements RepositoryIndex {
   readonly #tags = new Map<string, SeenTag>()
+  readonly #peersTags = new Map<string, SeenTag>()
   readonly #links = new Set<string>()
   readonly #mediaTypes = new Map<string, string>()
   readonly #admissions = new Map<string, number>()
@@ -15,10 +16,20 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
 
   recordTag(repository: Repository, tag: string, seen: SeenTag): void {
     this.#tags.set(key(repository, tag), seen)
+    this.#peersTags.delete(key(repository, tag))
+  }
+
+  peersTag(repository: Repository, tag: string): SeenTag | undefined {
+    return this.#peersTags.get(key(repository, tag))
+  }
+
+  recordPeersTag(repository: Repository, tag: string, seen: SeenTag): void {
+    this.#peersTags.set(key(repository, tag), seen)
   }
 
   forgetTag(repository: Repository, tag: string): void {
     this.#tags.delete(key(repository, tag))
+    this.#peersTags.delete(key(repository, tag))
   }
 
   isLinked(repository: Repository, digest: Digest): boolean {
