@@ -2,7 +2,17 @@
 import type { BlobService } from './blob/blob-service.ts'
 import type { Abortable, StoredBlob } from './blob/ports.ts'
 import { ShoalError } from './errors.ts'
-import type { AdminBackend, AgentStatus, GcResult, RemoveResult, VerifyEvent } from './facade/admin-api.ts'
+import type {
+  AdminBackend,
+  AgentStatus,
+  BanStatus,
+  GcResult,
+  PeerStatus,
+  PeersAnswer,
+  RemoveResult,
+  Traffic,
+  VerifyEvent,
+} from './facade/admin-api.ts'
 import type { Digest } from './oci/digest.ts'
 import type { ManagedBlobStore } from './store/managed-blob-store.ts'
 import type { Clock } from './util/clock.ts'
@@ -14,7 +24,24 @@ export interface AgentBackendComponents {
   readonly clock: Clock
   readonly isReady: () => boolean
   readonly isStoreWritable: () => boolean
-  readonly listening: () => { readonly facade: readonly HostPort[]; readonly admin: readonly HostPort[] }
+  readonly listening: () => Listening
+  readonly traffic: () => Traffic
+  /** Undefined when the agent takes part in no swarm. */
+  readonly swarm: SwarmView | undefined
+}
+
+export interface Listening {
+  readonly facade: readonly HostPort[]
+  readonly admin: readonly HostPort[]
+  readonly swarm: readonly HostPort[]
+  readonly lane: readonly HostPort[]
+}
+
+export interface SwarmView {
+  /** This agent's own id. */
+  readonly self: string
+  peers(): readonly PeerStatus[]
+  bans(): readonly BanStatus[]
 }
 
 export class AgentBackend implements AdminBackend {
@@ -33,15 +60,20 @@ export class AgentBackend implements AdminBackend {
   }
 
   status(): AgentStatus {
-    const { store, blobs, clock, isStoreWritable, listening } = this.#components
-    const { facade, admin } = listening()
+    const { store, blobs, clock, isStoreWritable, listening, traffic } = this.#components
+    const { facade, admin, swarm, lane } = listening()
     const { usage } = store
     return {
       version: this.#init.version,
       instanceId: this.#init.instanceId,
       ready: this.isReady(),
       uptimeSeconds: Math.round((clock() - this.#startedAt) / 1000),
-      listening: { facade: facade.map(formatHostPort), admin: admin.map(formatHostPort) },
+      listening: {
+        facade: facade.map(formatHostPort),
+        admin: admin.map(formatHostPort),
+        swarm: swarm.map(formatHostPort),
+        lane: lane.map(formatHostPort),
+      },
       store: {
         dir: this.#init.storeDir,
         blobs: usage.blobs,
@@ -50,11 +82,18 @@ export class AgentBackend implements AdminBackend {
         writable: isStoreWritable(),
       },
       transfers: blobs.list(),
+      traffic: traffic(),
+      swarm: this.#swarmStatus(),
     }
   }
 
   blobs(): readonly StoredBlob[] {
     return this.#components.store.list()
+  }
+
+  peers(): PeersAnswer {
+    const { swarm } = this.#components
+    return { peers: swarm?.peers() ?? [], bans: swarm?.bans() ?? [] }
   }
 
   async *verify(options: Abortable): AsyncGenerator<VerifyEvent> {
@@ -91,5 +130,12 @@ export class AgentBackend implements AdminBackend {
     if (bytes === undefined)
       throw new ShoalError('BLOB_UNKNOWN', 'the blob is not in the store', { detail: { digest } })
     return { digest, bytes }
+  }
+
+  #swarmStatus(): AgentStatus['swarm'] {
+    const { swarm } = this.#components
+    if (swarm === undefined) return undefined
+    const connected = swarm.peers().filter((peer) => peer.isConnected).length
+    return { id: swarm.self, connected, banned: swarm.bans().length }
   }
 }

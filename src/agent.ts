@@ -118,6 +118,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   metrics.observe({
     store: () => ({ blobs: store.usage.blobs, bytes: store.usage.blobBytes, quotaBytes: store.usage.quotaBytes }),
     runningTransfers: () => blobs.list().length,
+    connectedPeers: () => 0,
   })
 
   let isReady = false
@@ -139,7 +140,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           clock,
           isReady: () => isReady,
           isStoreWritable: () => isWritable,
-          listening: () => ({ facade: facade.addresses, admin: admin.addresses }),
+          listening: () => ({ facade: facade.addresses, admin: admin.addresses, swarm: [], lane: [] }),
+          traffic: () => metrics.traffic,
+          swarm: undefined,
         },
         { version, instanceId, storeDir: config.store.dir },
       ),

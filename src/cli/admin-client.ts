@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { Agent, type Dispatcher, request } from 'undici'
-import type { AgentStatus, BlobStatus, GcResult, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
+import type { AgentStatus, BlobStatus, GcResult, PeersAnswer, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
 import { CliError } from './cli-error.ts'
 
 const ANSWER_MS = 30_000
@@ -23,6 +23,10 @@ export class AdminClient implements AsyncDisposable {
 
   async blobs(): Promise<readonly BlobStatus[]> {
     return (await this.#json<{ blobs: readonly BlobStatus[] }>('GET', '/api/blobs')).blobs
+  }
+
+  peers(): Promise<PeersAnswer> {
+    return this.#json('GET', '/api/peers')
   }
 
   gc(): Promise<GcResult> {

@@ -34,3 +34,18 @@ export function json(value: unknown): string {
 export function ago(at: number, now: number): string {
   return `${formatDuration(now - at)} ago`
 }
+
+/** `in 5 min 3 s`. @param at and now: milliseconds since the epoch */
+export function fromNow(at: number, now: number): string {
+  return at <= now ? 'now' : `in ${formatDuration(at - now)}`
+}
+
+/** What another agent said of itself, without what a terminal would obey. */
+export function plain(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?')
+}
+
+/** The end of a peer's id, in which they differ. */
+export function shortId(id: string): string {
+  return plain(id).slice(-8)
+}

@@ -5,6 +5,7 @@ import { CliError } from './cli-error.ts'
 import { blobs } from './commands/blobs.ts'
 import type { CommandContext } from './commands/command-context.ts'
 import { gc } from './commands/gc.ts'
+import { peers } from './commands/peers.ts'
 import { rm } from './commands/rm.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
@@ -82,6 +83,7 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
     })
   }
   ask('status', 'say what the agent is doing', status)
+  ask('peers', 'list the other agents that this one knows, and those that are shut out', peers)
   ask('blobs', 'list the blobs in the store', blobs)
   ask('verify', 'read every blob in the store again, and remove what is bad', verify)
   ask('gc', 'remove what the store does not need', gc)

@@ -8,7 +8,13 @@ export interface AgentStatus {
   readonly ready: boolean
   readonly uptimeSeconds: number
   /** `host:port` of what was bound. */
-  readonly listening: { readonly facade: readonly string[]; readonly admin: readonly string[] }
+  readonly listening: {
+    readonly facade: readonly string[]
+    readonly admin: readonly string[]
+    /** Where other agents find this one, and its lane; nothing without a swarm. */
+    readonly swarm: readonly string[]
+    readonly lane: readonly string[]
+  }
   readonly store: {
     readonly dir: string
     readonly blobs: number
@@ -18,6 +24,59 @@ export interface AgentStatus {
     readonly writable: boolean
   }
   readonly transfers: readonly TransferStatus[]
+  readonly traffic: Traffic
+  /** Undefined when the agent takes part in none. */
+  readonly swarm?: SwarmStatus | undefined
+}
+
+/** Bytes of blobs since the agent started. */
+export interface Traffic {
+  readonly fromOrigin: number
+  readonly fromPeers: number
+  /** Of what came, what was thrown away: wrong, or here already. */
+  readonly wasted: number
+  readonly toPeers: number
+}
+
+export interface SwarmStatus {
+  /** This agent's own id. */
+  readonly id: string
+  /** How many agents it is connected with. */
+  readonly connected: number
+  readonly banned: number
+}
+
+/** Another agent, connected now or not long ago. */
+export interface PeerStatus {
+  readonly id: string
+  /** Of the last connection's other end. */
+  readonly address: string
+  readonly zone: string
+  /** Of Shoal. */
+  readonly version: string
+  readonly isConnected: boolean
+  /** Bytes of blobs that came from it and went to it since this agent started. */
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  /** Bytes per second at which it delivers; undefined until that was seen. */
+  readonly bytesPerSecond?: number | undefined
+  /** Requests to it that failed, stalled or brought wrong bytes, and abuse of the protocol. */
+  readonly faults: number
+}
+
+export interface BanStatus {
+  readonly peer: string
+  readonly reason: 'false-map' | 'false-claim' | 'wrong-bytes' | 'protocol'
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly until: number
+  /** The agent that showed the proof; undefined when it was found out here. */
+  readonly fromPeer?: string | undefined
+}
+
+export interface PeersAnswer {
+  readonly peers: readonly PeerStatus[]
+  readonly bans: readonly BanStatus[]
 }
 
 export interface TransferStatus {
@@ -72,6 +131,8 @@ export interface AdminBackend {
   isReady(): boolean
   status(): AgentStatus
   blobs(): readonly BlobStatus[]
+  /** Nobody when the agent takes part in no swarm. */
+  peers(): PeersAnswer
   /** Reads every blob again; bad ones are removed. Ends early when the signal aborts. */
   verify(options: Abortable): AsyncIterable<VerifyEvent>
   gc(options: Abortable): Promise<GcResult>

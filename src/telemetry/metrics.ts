@@ -1,7 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { TransferMetrics } from '../blob/ports.ts'
 import type { CacheStatus } from '../blob/services.ts'
+import type { Traffic } from '../facade/admin-api.ts'
 import type { FacadeMetrics, RequestKind } from '../facade/facade-metrics.ts'
+import { type SwarmCounters, swarmCounters } from './swarm-counters.ts'
 
 // a sampler that wakes the process 100 times a second is not idle
 const EVENT_LOOP_SAMPLE_MS = 1_000
@@ -14,6 +16,12 @@ const TRANSFER_SECONDS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 export interface Observed {
   store(): { readonly blobs: number; readonly bytes: number; readonly quotaBytes: number }
   runningTransfers(): number
+  connectedPeers(): number
+}
+
+export interface TransferCounters extends TransferMetrics {
+  /** Bytes that were received and thrown away: wrong, or here already. */
+  wasted(source: 'origin' | 'peer', bytes: number): void
 }
 
 const BODY_SOURCES: Record<CacheStatus, string> = { hit: 'store', miss: 'transfer', 'pass-through': 'pass_through' }
@@ -21,7 +29,9 @@ const BODY_SOURCES: Record<CacheStatus, string> = { hit: 'store', miss: 'transfe
 /** All metrics of the agent. Labels have few values: never a digest, a repository or a peer. */
 export class Metrics {
   readonly facade: FacadeMetrics
-  readonly transfers: TransferMetrics
+  readonly transfers: TransferCounters
+  readonly swarm: SwarmCounters
+  readonly #traffic = { fromOrigin: 0, fromPeers: 0, wasted: 0, toPeers: 0 }
   readonly #registry = new Registry()
 
   /** @param init.version of Shoal */
@@ -40,7 +50,15 @@ export class Metrics {
     })
     build.set({ version: init.version, node: process.versions.node }, 1)
     this.facade = facadeMetrics(registers)
-    this.transfers = transferMetrics(registers)
+    this.transfers = transferMetrics(registers, this.#traffic)
+    this.swarm = swarmCounters(registers, (bytes) => {
+      this.#traffic.toPeers += bytes
+    })
+  }
+
+  /** Bytes of blobs since the start, for the status of the agent. */
+  get traffic(): Traffic {
+    return { ...this.#traffic }
   }
 
   get contentType(): string {
@@ -59,6 +77,7 @@ export class Metrics {
       ['shoal_store_blobs', 'Complete blobs in the store.', () => observed.store().blobs],
       ['shoal_store_quota_bytes', 'Bytes that the store may hold.', () => observed.store().quotaBytes],
       ['shoal_transfers_running', 'Blobs on their way in.', () => observed.runningTransfers()],
+      ['shoal_swarm_peers', 'Agents that are connected.', () => observed.connectedPeers()],
     ]
     for (const [name, help, read] of gauges) {
       const gauge: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => gauge.set(read()) })
@@ -103,10 +122,19 @@ function facadeMetrics(registers: Registry[]): FacadeMetrics {
   }
 }
 
-function transferMetrics(registers: Registry[]): TransferMetrics {
+function transferMetrics(
+  registers: Registry[],
+  traffic: { fromOrigin: number; fromPeers: number; wasted: number },
+): TransferCounters {
   const received = new Counter({
     name: 'shoal_received_bytes_total',
     help: 'Bytes of blobs received, by kind of source.',
+    labelNames: ['source'],
+    registers,
+  })
+  const wasted = new Counter({
+    name: 'shoal_wasted_bytes_total',
+    help: 'Bytes received and thrown away, by kind of source: wrong, or here already.',
     labelNames: ['source'],
     registers,
   })
@@ -123,7 +151,14 @@ function transferMetrics(registers: Registry[]): TransferMetrics {
     registers,
   })
   return {
-    received: (source, count) => received.inc({ source }, count),
+    received: (source, count) => {
+      received.inc({ source }, count)
+      traffic[source === 'origin' ? 'fromOrigin' : 'fromPeers'] += count
+    },
+    wasted: (source, count) => {
+      wasted.inc({ source }, count)
+      traffic.wasted += count
+    },
     transferEnded: (outcome, value) => ended.observe({ outcome }, value),
     passedThrough: () => passed.inc(),
   }

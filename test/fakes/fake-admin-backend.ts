@@ -5,6 +5,7 @@ import type {
   AgentStatus,
   BlobStatus,
   GcResult,
+  PeersAnswer,
   RemoveResult,
   VerifyEvent,
 } from '../../src/facade/admin-api.ts'
@@ -15,15 +16,24 @@ export const STATUS: AgentStatus = {
   instanceId: 'agent-1',
   ready: true,
   uptimeSeconds: 3_725,
-  listening: { facade: ['127.0.0.1:5050', '[::1]:5050'], admin: ['127.0.0.1:5053'] },
+  listening: {
+    facade: ['127.0.0.1:5050', '[::1]:5050'],
+    admin: ['127.0.0.1:5053'],
+    swarm: ['10.0.0.7:5051'],
+    lane: ['10.0.0.7:5052'],
+  },
   store: { dir: '/var/lib/shoal', blobs: 2, bytes: 1_610_612_736, quotaBytes: 53_687_091_200, writable: true },
   transfers: [{ digest: `sha256:${'c'.repeat(64)}`, size: 1_048_576, verifiedChunks: 3, chunks: 4, readers: 2 }],
+  traffic: { fromOrigin: 1_048_576, fromPeers: 3_145_728, wasted: 2_048, toPeers: 5_242_880 },
+  swarm: { id: '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X', connected: 7, banned: 1 },
 }
 
 /** An agent behind the admin listener that does what the test says. */
 export class FakeAdminBackend implements AdminBackend {
   ready = true
+  current: AgentStatus = STATUS
   held: BlobStatus[] = []
+  known: PeersAnswer = { peers: [], bans: [] }
   verifyEvents: (options: Abortable) => AsyncIterable<VerifyEvent> = async function* () {}
   collect: () => Promise<GcResult> = async () => ({ removedBlobs: 1, removedBytes: 2_048, blobs: 1, bytes: 10 })
   readonly removed: Digest[] = []
@@ -33,11 +43,15 @@ export class FakeAdminBackend implements AdminBackend {
   }
 
   status(): AgentStatus {
-    return STATUS
+    return this.current
   }
 
   blobs(): readonly BlobStatus[] {
     return this.held
+  }
+
+  peers(): PeersAnswer {
+    return this.known
   }
 
   verify(options: Abortable): AsyncIterable<VerifyEvent> {

@@ -42,9 +42,10 @@ it('gives the metrics under any host name, since scrapers use many', async () =>
   ])
 })
 
-it('gives status and blobs', async () => {
+it('gives status, blobs and peers', async () => {
   expect(JSON.parse((await ask(port, '/api/status')).body.toString())).toEqual(STATUS)
   expect(JSON.parse((await ask(port, '/api/blobs')).body.toString())).toEqual({ blobs: backend.held })
+  expect(JSON.parse((await ask(port, '/api/peers')).body.toString())).toEqual({ peers: [], bans: [] })
 })
 
 it('removes a blob, and says when there is none or the digest is malformed', async () => {

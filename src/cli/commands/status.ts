@@ -9,14 +9,21 @@ export async function status({ client, json: asJson, print }: CommandContext): P
   print(asJson ? json(now) : describe(now))
 }
 
-function describe({ version, ready, uptimeSeconds, listening, store, transfers }: AgentStatus): string {
+function describe(now: AgentStatus): string {
+  const { version, ready, uptimeSeconds, listening, store, transfers, traffic } = now
   const share = store.quotaBytes > 0 ? ` (${Math.round((store.bytes / store.quotaBytes) * 100)} %)` : ''
   const summary = facts([
     ['Agent', `shoal ${version}, ${ready ? 'ready' : 'not ready'}, up ${formatDuration(uptimeSeconds * 1_000)}`],
     ['Mirror', listening.facade.join(', ') || 'not listening'],
     ['Admin', listening.admin.join(', ')],
+    ...swarmFacts(now),
     ['Store', `${store.dir}${store.writable ? '' : ' (can not be written: blobs are passed through)'}`],
     ['Blobs', `${store.blobs}, ${formatBytes(store.bytes)} of ${formatBytes(store.quotaBytes)}${share}`],
+    [
+      'Received',
+      `${formatBytes(traffic.fromOrigin)} from registries, ${formatBytes(traffic.fromPeers)} from peers${wasted(traffic)}`,
+    ],
+    ['Sent', `${formatBytes(traffic.toPeers)} to peers`],
     ['Transfers', transfers.length === 0 ? 'none' : `${transfers.length} running`],
   ])
   if (transfers.length === 0) return summary
@@ -27,4 +34,18 @@ function describe({ version, ready, uptimeSeconds, listening, store, transfers }
     String(readers),
   ])
   return `${summary}\n${table(['DIGEST', 'SIZE', 'CHUNKS', 'READERS'], rows, [1, 2, 3])}`
+}
+
+function wasted({ wasted }: AgentStatus['traffic']): string {
+  return wasted === 0 ? '' : ` (${formatBytes(wasted)} of it for nothing)`
+}
+
+function swarmFacts({ swarm, listening }: AgentStatus): [name: string, value: string][] {
+  if (swarm === undefined) return [['Swarm', 'none: this agent is on its own']]
+  const bans = swarm.banned === 0 ? '' : `, ${swarm.banned} shut out`
+  return [
+    ['Swarm', `${swarm.connected} peers connected${bans}`],
+    ['Id', swarm.id],
+    ['Listening', `${listening.swarm.join(', ') || 'nowhere'}; lane ${listening.lane.join(', ') || 'none'}`],
+  ]
 }

@@ -30,6 +30,8 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop({ deadlineMs: 0 }))
 beforeEach(() => {
+  backend.current = STATUS
+  backend.known = { peers: [], bans: [] }
   backend.held = [blob(A, 1_024), blob(AB, 3 * 1_024 * 1_024), blob(C, 5)]
   backend.removed.length = 0
   backend.verifyEvents = async function* () {
@@ -104,7 +106,7 @@ describe('a command that asks an agent', () => {
     await once(closed, 'listening')
     const dead = (closed.address() as { port: number }).port
     closed.close()
-    for (const command of [['status'], ['blobs'], ['verify'], ['gc'], ['rm', 'aa']]) {
+    for (const command of [['status'], ['peers'], ['blobs'], ['verify'], ['gc'], ['rm', 'aa']]) {
       const { code, err } = await run([...command, '--admin', `127.0.0.1:${dead}`])
       expect(code).toBe(1)
       expect(err).toContain(`http://127.0.0.1:${dead}`)
@@ -138,7 +140,81 @@ it('status says it for people, and as JSON', async () => {
   const { out } = await run(['status'])
   for (const part of ['shoal 1.2.3, ready', '1 h 2 min', '1.5 GiB of 50 GiB', '127.0.0.1:5050', '3/4'])
     expect(out).toContain(part)
+  for (const part of [
+    '7 peers connected, 1 shut out',
+    '10.0.0.7:5051; lane 10.0.0.7:5052',
+    STATUS.swarm?.id ?? '?',
+    '1 MiB from registries, 3 MiB from peers (2 KiB of it for nothing)',
+    '5 MiB to peers',
+  ])
+    expect(out).toContain(part)
   expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
+})
+
+it('status says when there is no swarm', async () => {
+  backend.current = {
+    ...STATUS,
+    listening: { ...STATUS.listening, swarm: [], lane: [] },
+    traffic: { ...STATUS.traffic, wasted: 0 },
+    swarm: undefined,
+  }
+  const { out } = await run(['status'])
+  expect(out).toContain('none: this agent is on its own')
+  expect(out).not.toContain('for nothing')
+})
+
+describe('peers', () => {
+  const peer = (end: string, more: object = {}) => ({
+    id: `12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1${end}`,
+    address: '10.0.0.8:5051',
+    zone: 'a',
+    version: '1.2.3',
+    isConnected: true,
+    receivedBytes: 0,
+    sentBytes: 0,
+    faults: 0,
+    ...more,
+  })
+
+  it('lists them, those connected and busy first, with whoever is shut out and why', async () => {
+    const liar = peer('Liar9999', { isConnected: false, receivedBytes: 2 ** 30, faults: 3 })
+    const idle = peer('Idle1111')
+    const busy = peer('Busy2222', { receivedBytes: 5 * 2 ** 20, sentBytes: 2 ** 20, bytesPerSecond: 1024, zone: '' })
+    const now = Date.now()
+    backend.known = {
+      peers: [liar, idle, busy],
+      bans: [
+        { peer: liar.id, reason: 'false-map', since: now, until: now + 7_200_500, fromPeer: busy.id },
+        { peer: idle.id.replace('Idle', 'Gone'), reason: 'wrong-bytes', since: now - 9, until: now - 1 },
+      ],
+    }
+    const { out } = await run(['peers'])
+    const lines = out.split('\n').map((line) => line.split(/ {2,}/))
+    expect(lines.slice(1, 4)).toEqual([
+      ['Busy2222', '10.0.0.8:5051', '-', '1.2.3', 'connected', '5 MiB', '1 MiB', '1 KiB/s', '0'],
+      ['Idle1111', '10.0.0.8:5051', 'a', '1.2.3', 'connected', '0 B', '0 B', '0'],
+      ['Liar9999', '10.0.0.8:5051', 'a', '1.2.3', 'shut out', '1 GiB', '0 B', '3'],
+    ])
+    expect(lines.slice(6, 8)).toEqual([
+      ['Liar9999', 'signed a false map of chunks', 'in 2 h', 'Busy2222'],
+      ['Gone1111', 'sent wrong bytes', 'now', 'this agent'],
+    ])
+    expect(out).toContain('2 connected, 2 shut out')
+    expect(JSON.parse((await run(['peers', '--json'])).out)).toEqual(backend.known)
+  })
+
+  it('says when there are none', async () => {
+    expect((await run(['peers'])).out).toBe('No other agents.\n')
+  })
+
+  it('hands nothing on to the terminal that a peer said', async () => {
+    const evil = '\u001b[2J\u009b\nDONE'
+    backend.known = { peers: [peer(evil, { zone: evil, version: evil, address: evil })], bans: [] }
+    const { out } = await run(['peers'])
+    // oxlint-disable-next-line no-control-regex -- this is what is looked for
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+    expect(out.split('\n')).toHaveLength(5)
+  })
 })
 
 it('blobs lists them, and as JSON', async () => {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { SwarmMetrics } from '../../../src/swarm/swarm-metrics.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 
 it('counts what facade and transfers report', async () => {
@@ -32,7 +33,11 @@ it('counts what facade and transfers report', async () => {
 it('reads the store at each scrape', async () => {
   const metrics = new Metrics({ version: '0' })
   let bytes = 1
-  metrics.observe({ store: () => ({ blobs: 3, bytes, quotaBytes: 100 }), runningTransfers: () => 2 })
+  metrics.observe({
+    store: () => ({ blobs: 3, bytes, quotaBytes: 100 }),
+    runningTransfers: () => 2,
+    connectedPeers: () => 7,
+  })
   expect(await metrics.text()).toMatch(/^shoal_store_bytes 1$/m)
   bytes = 50
   const text = await metrics.text()
@@ -41,6 +46,7 @@ it('reads the store at each scrape', async () => {
     'shoal_store_blobs 3',
     'shoal_store_quota_bytes 100',
     'shoal_transfers_running 2',
+    'shoal_swarm_peers 7',
   ]) {
     expect(text.split('\n')).toContain(line)
   }
@@ -50,4 +56,50 @@ it('keeps two agents of one process apart', async () => {
   const [one, other] = [new Metrics({ version: '0' }), new Metrics({ version: '0' })]
   one.transfers.passedThrough()
   expect(await other.text()).toMatch(/^shoal_passed_through_total 0$/m)
+})
+
+it('counts what the swarm and its lane report', async () => {
+  const metrics = new Metrics({ version: '0' })
+  const swarm: SwarmMetrics = metrics.swarm
+  swarm.searched('found', 0.004)
+  swarm.firstProvider(0.015)
+  swarm.announced('blob')
+  swarm.message('in', 'have')
+  swarm.banned('false-map')
+  swarm.received('lane', 5)
+  swarm.sent('lane', 7)
+  swarm.sent('stream', 1)
+  metrics.swarm.laneServed('busy')
+  metrics.swarm.laneAsked('delivered')
+  metrics.transfers.wasted('peer', 3)
+  const text = await metrics.text()
+  for (const line of [
+    'shoal_swarm_search_seconds_bucket{le="0.005",outcome="found"} 1',
+    'shoal_swarm_first_provider_seconds_bucket{le="0.01"} 0',
+    'shoal_swarm_first_provider_seconds_bucket{le="0.02"} 1',
+    'shoal_swarm_announces_total{kind="blob"} 1',
+    'shoal_swarm_messages_total{direction="in",type="have"} 1',
+    'shoal_swarm_bans_total{reason="false-map"} 1',
+    'shoal_lane_received_bytes_total{via="lane"} 5',
+    'shoal_lane_sent_bytes_total{via="lane"} 7',
+    'shoal_lane_sent_bytes_total{via="stream"} 1',
+    'shoal_lane_requests_served_total{outcome="busy"} 1',
+    'shoal_lane_requests_total{outcome="delivered"} 1',
+    'shoal_wasted_bytes_total{source="peer"} 3',
+  ]) {
+    expect(text.split('\n')).toContain(line)
+  }
+})
+
+it('adds up the traffic for the status', () => {
+  const metrics = new Metrics({ version: '0' })
+  expect(metrics.traffic).toEqual({ fromOrigin: 0, fromPeers: 0, wasted: 0, toPeers: 0 })
+  metrics.transfers.received('origin', 10)
+  metrics.transfers.received('peer', 20)
+  metrics.transfers.received('peer', 1)
+  metrics.transfers.wasted('peer', 2)
+  metrics.transfers.wasted('origin', 1)
+  metrics.swarm.sent('lane', 40)
+  metrics.swarm.sent('stream', 5)
+  expect(metrics.traffic).toEqual({ fromOrigin: 10, fromPeers: 21, wasted: 3, toPeers: 45 })
 })

@@ -1,0 +1,67 @@
+import type { BanStatus, PeerStatus, PeersAnswer } from '../../facade/admin-api.ts'
+import { formatBytes } from '../../util/byte-size.ts'
+import { fromNow, json, plain, shortId, table } from '../output.ts'
+import type { CommandContext } from './command-context.ts'
+
+const HEAD = ['PEER', 'ADDRESS', 'ZONE', 'VERSION', 'STATE', 'FROM IT', 'TO IT', 'RATE', 'FAULTS']
+const NUMBERS = [5, 6, 7, 8]
+const BAN_HEAD = ['SHUT OUT', 'BECAUSE IT', 'UNTIL', 'FOUND BY']
+
+const REASONS: Record<BanStatus['reason'], string> = {
+  'false-map': 'signed a false map of chunks',
+  'false-claim': 'signed a false claim for a chunk',
+  'wrong-bytes': 'sent wrong bytes',
+  protocol: 'broke the protocol',
+}
+
+export async function peers({ client, json: asJson, print }: CommandContext): Promise<void> {
+  const answer = await client.peers()
+  print(asJson ? json(answer) : describe(answer, Date.now()))
+}
+
+function describe({ peers, bans }: PeersAnswer, now: number): string {
+  const banned = new Set(bans.map(({ peer }) => peer))
+  const connected = peers.filter((peer) => peer.isConnected).length
+  const total = `${connected} connected, ${bans.length} shut out\n`
+  const parts: string[] = []
+  if (peers.length > 0) {
+    const rows = [...peers].sort(byUse).map((peer) => row(peer, banned.has(peer.id)))
+    parts.push(table(HEAD, rows, NUMBERS))
+  }
+  if (bans.length > 0) {
+    const rows = [...bans].sort((a, b) => b.since - a.since).map((ban) => banRow(ban, now))
+    parts.push(table(BAN_HEAD, rows))
+  }
+  return parts.length === 0 ? 'No other agents.\n' : `${parts.join('\n')}\n${total}`
+}
+
+/** Connected ones first, then those that more bytes went to or came from. */
+function byUse(a: PeerStatus, b: PeerStatus): number {
+  const bytes = (peer: PeerStatus): number => peer.receivedBytes + peer.sentBytes
+  return Number(b.isConnected) - Number(a.isConnected) || bytes(b) - bytes(a) || (a.id < b.id ? -1 : 1)
+}
+
+function row(peer: PeerStatus, isBanned: boolean): string[] {
+  const { id, address, zone, version, bytesPerSecond, receivedBytes, sentBytes, faults } = peer
+  const state = peer.isConnected ? 'connected' : 'gone'
+  return [
+    shortId(id),
+    plain(address),
+    plain(zone) || '-',
+    plain(version),
+    isBanned ? 'shut out' : state,
+    formatBytes(receivedBytes),
+    formatBytes(sentBytes),
+    bytesPerSecond === undefined ? '' : `${formatBytes(bytesPerSecond)}/s`,
+    String(faults),
+  ]
+}
+
+function banRow({ peer, reason, until, fromPeer }: BanStatus, now: number): string[] {
+  return [
+    shortId(peer),
+    REASONS[reason],
+    fromNow(until, now),
+    fromPeer === undefined ? 'this agent' : shortId(fromPeer),
+  ]
+}

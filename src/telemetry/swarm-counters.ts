@@ -1,0 +1,60 @@
+import { Counter, Histogram, type Registry } from '@prometheus-io/client'
+
+const SEARCH_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+type Via = 'lane' | 'stream'
+
+/** What the swarm and its lane report, as `swarm/` names it. */
+export interface SwarmCounters {
+  searched(outcome: 'found' | 'nothing', seconds: number): void
+  firstProvider(seconds: number): void
+  announced(kind: 'blob' | 'tag'): void
+  message(direction: 'in' | 'out', type: string): void
+  banned(reason: string): void
+  received(via: Via, bytes: number): void
+  sent(via: Via, bytes: number): void
+  /** A peer's request for bytes has ended. `cut`: its body was not completed, or the peer left. */
+  laneServed(outcome: 'served' | 'lacked' | 'busy' | 'refused' | 'cut'): void
+  /** A request to a peer has ended. `left`: nobody needed it any more. */
+  laneAsked(outcome: 'delivered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
+}
+
+/** @param onSent is told of all bytes that go to peers */
+export function swarmCounters(registers: Registry[], onSent: (bytes: number) => void): SwarmCounters {
+  const counter = <T extends string>(name: string, help: string, labelNames: T[]): Counter<T> =>
+    new Counter({ name, help, labelNames, registers })
+  const searches = new Histogram({
+    name: 'shoal_swarm_search_seconds',
+    help: 'First round of searches for the peers of a blob.',
+    labelNames: ['outcome'],
+    buckets: SEARCH_SECONDS,
+    registers,
+  })
+  const firstProvider = new Histogram({
+    name: 'shoal_swarm_first_provider_seconds',
+    help: 'From the start of a search until the first peer said that it has a chunk.',
+    buckets: SEARCH_SECONDS,
+    registers,
+  })
+  const announces = counter('shoal_swarm_announces_total', 'Keys that were given to the DHT.', ['kind'])
+  const messages = counter('shoal_swarm_messages_total', 'Messages between agents.', ['direction', 'type'])
+  const bans = counter('shoal_swarm_bans_total', 'Peers that were shut out, by reason.', ['reason'])
+  const received = counter('shoal_lane_received_bytes_total', 'Bytes from peers, good or not.', ['via'])
+  const sent = counter('shoal_lane_sent_bytes_total', 'Bytes of blobs sent to peers.', ['via'])
+  const served = counter('shoal_lane_requests_served_total', 'Requests of peers for bytes, by outcome.', ['outcome'])
+  const asked = counter('shoal_lane_requests_total', 'Requests to peers for bytes, by outcome.', ['outcome'])
+  return {
+    searched: (outcome, seconds) => searches.observe({ outcome }, seconds),
+    firstProvider: (seconds) => firstProvider.observe(seconds),
+    announced: (kind) => announces.inc({ kind }),
+    message: (direction, type) => messages.inc({ direction, type }),
+    banned: (reason) => bans.inc({ reason }),
+    received: (via, bytes) => received.inc({ via }, bytes),
+    sent: (via, bytes) => {
+      sent.inc({ via }, bytes)
+      onSent(bytes)
+    },
+    laneServed: (outcome) => served.inc({ outcome }),
+    laneAsked: (outcome) => asked.inc({ outcome }),
+  }
+}
