@@ -234,6 +234,7 @@ function openOrigin(
       stallMs: origin.stall,
       connectionsPerHost: origin.connections,
       rateBytesPerSecond: origin.rate,
+      identityKey: undefined,
       proxy: proxyOf(environment),
     },
   )

@@ -12,6 +12,8 @@ import { type Credential, DockerConfig } from './docker-config.ts'
 export interface Credentials {
   /** Names the account without telling secrets, the same after a restart; undefined: there is none. */
   account(registry: string): string | undefined
+  /** What is shown to the registry, where that is certain without asking a helper. */
+  certain(registry: string): Credential | undefined
   /** Never fails: what cannot be had is logged and counts as none. */
   get(registry: string, options: Abortable): Promise<Credential | undefined>
   /** Call when a registry refused what `get` gave: a helper is asked again soon. */
@@ -65,6 +67,11 @@ export class DockerCredentials implements Credentials {
     // Who a helper logs in as is known only after asking it, but the name of an account must not change by that.
     const who = helper === undefined ? describe(own) : `helper ${helper.name}`
     return createHash('sha256').update(`${registry}\0${who}`).digest('hex')
+  }
+
+  certain(registry: string): Credential | undefined {
+    const config = this.#current()
+    return config.helper(registry) === undefined ? config.credential(registry) : undefined
   }
 
   async get(registry: string, { signal }: Abortable): Promise<Credential | undefined> {

@@ -27,6 +27,7 @@ import { OriginFailure } from './origin-failure.ts'
 import { OriginPool } from './origin-pool.ts'
 import { RegistryEndpoints, type RegistrySettings } from './registry-endpoint.ts'
 import { type RegistryQuestion, RegistryRequester, type RegistryScope } from './registry-requester.ts'
+import { SharedAccounts } from './shared-account.ts'
 
 const MAX_LIST_BYTES = 16 * 1024 * 1024
 const JSON_ACCEPT = 'application/json'
@@ -43,6 +44,8 @@ export interface OriginClientInit extends OriginLimits {
   readonly instanceId: string
   /** Over all blobs from all origins; undefined: no limit. */
   readonly rateBytesPerSecond: number | undefined
+  /** The same on every agent of the swarm and known to them only; undefined: identities are this agent's own affair. */
+  readonly identityKey: Uint8Array | undefined
 }
 
 /** Upstream registries over HTTP. Create one per agent, and close it. */
@@ -53,7 +56,8 @@ export class OriginClient implements Origin {
   readonly #requester: RegistryRequester
   readonly #bucket: TokenBucket | undefined
   readonly #init: OriginClientInit
-  readonly #identityKey = randomBytes(32)
+  readonly #clientKey = randomBytes(32)
+  readonly #sharedAccounts: SharedAccounts | undefined
 
   /** @param components.lookup another way to resolve names, for tests */
   constructor(
@@ -79,6 +83,7 @@ export class OriginClient implements Origin {
     const { rateBytesPerSecond } = init
     this.#bucket =
       rateBytesPerSecond === undefined ? undefined : new TokenBucket(components, { bytesPerSecond: rateBytesPerSecond })
+    this.#sharedAccounts = init.identityKey && new SharedAccounts({ key: init.identityKey })
     this.#init = init
   }
 
@@ -86,8 +91,12 @@ export class OriginClient implements Origin {
     const { registry } = repository
     this.#endpoints.of(registry)
     if (authorization !== undefined) {
-      const mac = createHmac('sha256', this.#identityKey).update(authorization).digest('hex')
+      const mac = createHmac('sha256', this.#clientKey).update(authorization).digest('hex')
       return { key: `client:${mac}`, kind: 'client' }
+    }
+    const certain = this.#sharedAccounts && this.#credentials.certain(registry)
+    if (this.#sharedAccounts !== undefined && certain !== undefined) {
+      return { key: `agent-shared:${this.#sharedAccounts.name(registry, certain)}`, kind: 'agent-shared' }
     }
     const account = this.#credentials.account(registry)
     return account === undefined ? { key: 'anonymous', kind: 'anonymous' } : { key: `agent:${account}`, kind: 'agent' }

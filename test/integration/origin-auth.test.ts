@@ -32,6 +32,7 @@ function credentials(credential: Credential, registry = origin.registry): Creden
   return {
     refusals: 0,
     account: (asked) => (asked === registry ? 'account' : undefined),
+    certain: () => undefined,
     get: async (asked) => (asked === registry ? credential : undefined),
     refused() {
       this.refusals += 1

@@ -62,6 +62,7 @@ describe('names that resolve to forbidden addresses', () => {
         userAgent: 'shoal/test',
         instanceId: 'x',
         rateBytesPerSecond: undefined,
+        identityKey: undefined,
       },
     )
     closing.push(() => client.close())
@@ -151,6 +152,7 @@ describe('a proxy', () => {
         userAgent: 'shoal/test',
         instanceId: 'x',
         rateBytesPerSecond: undefined,
+        identityKey: undefined,
         backoff: { baseMs: 1, factor: 1 },
       },
     )

@@ -71,6 +71,17 @@ describe('DockerCredentials', () => {
     expect(before).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  it('is certain of what stands in the file, not of what a helper may answer', () => {
+    writeFileSync(path, JSON.stringify({ auths: { 'r.example': { auth: auth('me:one') } } }))
+    const credentials = create()
+    expect(credentials.certain('r.example')).toMatchObject({ username: 'me', password: 'one' })
+    expect(credentials.certain('r.example')).toBe(credentials.certain('r.example'))
+    expect(credentials.certain('other.example')).toBeUndefined()
+    const helped = { auths: { 'r.example': { auth: auth('me:one') } }, credHelpers: { 'r.example': 'test' } }
+    writeFileSync(path, JSON.stringify(helped))
+    expect(create().certain('r.example')).toBeUndefined()
+  })
+
   it('asks a helper once for many requests, and again when an answer that is not fresh was refused', async () => {
     writeFileSync(path, JSON.stringify({ credHelpers: { 'r.example': 'test' } }))
     const ask = vi.fn(async () => ({ kind: 'password', username: 'me', password: 'x' }) as const)
