@@ -9,7 +9,7 @@
 import { LRUCache } from 'lru-cache'
 import { planChunks } from '../blob/chunk-plan.ts'
 import type { Abortable, ChunkHash, StoredBlob } from '../blob/ports.ts'
-import { hasCode } from '../errors.ts'
+import { hasCode, ShoalError } from '../errors.ts'
 import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
@@ -52,7 +52,7 @@ export class ChunkHashes {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new DOMException('the store stops', 'AbortError'))
+    this.#stopping.abort(new ShoalError('STOPPING', 'the store stops'))
     await Promise.allSettled(this.#jobs)
   }
 

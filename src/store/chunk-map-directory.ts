@@ -45,7 +45,7 @@ export class ChunkMapDirectory {
   }
 
   async remove(digest: Digest): Promise<void> {
-    await rm(this.#paths.map(digest), { force: true })
+    await rm(this.#paths.map(digest), { force: true, recursive: true })
   }
 
   /** Removes the maps of blobs that are gone, and what is no map, as far as the disk can be written to. */
@@ -56,7 +56,7 @@ export class ChunkMapDirectory {
         const digest = digestOfFileName(name)
         const path = join(dir, name)
         if (digest !== undefined && path === this.#paths.map(digest) && isHere(digest)) continue
-        await rm(path, { force: true }).catch(() => {})
+        await rm(path, { force: true, recursive: true }).catch(() => {})
       }
     }
   }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
+import { chunkEnd, chunkStart, planChunks } from '../../src/blob/chunk-plan.ts'
 import type { BlobStore, PartialBlob } from '../../src/blob/ports.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { DiskBlobStore } from '../../src/store/disk-blob-store.ts'
@@ -273,5 +273,56 @@ describe.each([
     await expect(store.openPartial(digest, 100)).rejects.toMatchObject({ code: 'STORE_FAILED' })
     await second.discard()
     expect(await readAll(store, digest)).toEqual(bytes)
+  })
+
+  it.each([
+    [0, 1],
+    [70_000, 1],
+    [SIZE, 4],
+  ])('gives the hash of every chunk of a blob of %i bytes that was put', async (size, count) => {
+    const { bytes, digest } = blobOf(size)
+    await store.put(digest, bytes)
+    const hashes = await store.chunkHashes(digest, { signal })
+    const plan = planChunks(size)
+    const expected = Array.from({ length: count }, (_, index) =>
+      hashOf(bytes.subarray(chunkStart(plan, index), chunkEnd(plan, index))),
+    )
+    expect(hashes).toEqual(expected)
+  })
+
+  it('gives the hash of every chunk of a blob that came in chunks, and of nothing that is not complete', async () => {
+    const { bytes, digest } = blobOf(SIZE)
+    const partial = await store.openPartial(digest, SIZE)
+    const expected: string[] = []
+    for (const index of [0, 1, 2, 3]) {
+      await writeChunk(partial, bytes, index)
+      expected.push(await partial.appendToDigest(index))
+    }
+    await partial.finishDigest()
+    expect(await store.chunkHashes(digest, { signal })).toBeUndefined()
+    await partial.commit()
+    expect(await store.chunkHashes(digest, { signal })).toEqual(expected)
+    await partial.close()
+    const left = AbortSignal.abort(new Error('left'))
+    await expect(store.chunkHashes(digest, { signal: left })).rejects.toThrow('left')
+  })
+
+  it('tells what has come, once, until nobody listens', async () => {
+    const events: string[] = []
+    const end = store.subscribe({
+      added: (digest) => events.push(`added ${digest}`),
+      removed: (digest) => events.push(`removed ${digest}`),
+    })
+    const [put, committed, late] = [blobOf(10), blobOf(100), blobOf(20)]
+    await store.put(put.digest, put.bytes)
+    await store.put(put.digest, put.bytes)
+    const partial = await store.openPartial(committed.digest, 100)
+    await partial.write(0, [committed.bytes])
+    expect(events).toEqual([`added ${put.digest}`])
+    await partial.commit()
+    await partial.close()
+    end()
+    await store.put(late.digest, late.bytes)
+    expect(events).toEqual([`added ${put.digest}`, `added ${committed.digest}`])
   })
 })
