@@ -14,6 +14,10 @@ export interface SwarmMetrics {
   /** Bytes of blobs, whether they were good or not. `via`: the lane's own port or a libp2p stream. */
   received(via: 'lane' | 'stream', bytes: number): void
   sent(via: 'lane' | 'stream', bytes: number): void
+  /** A peer's request for bytes has ended. `cut`: its body could not be completed, or the peer left. */
+  laneServed(outcome: 'served' | 'lacked' | 'busy' | 'refused' | 'cut'): void
+  /** A request to a peer has ended. `left`: nobody needed it any more. */
+  laneAsked(outcome: 'delivered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
 }
 
 /** For agents and tests that count nothing. */
@@ -25,4 +29,6 @@ export const noSwarmMetrics: SwarmMetrics = {
   banned: () => {},
   received: () => {},
   sent: () => {},
+  laneServed: () => {},
+  laneAsked: () => {},
 }
