@@ -1,15 +1,14 @@
 import type { Stats } from 'node:fs'
-import { access, constants, type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, type FileHandle } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
-import { ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
 import { SingleFlight } from '../util/single-flight.ts'
-import { FileBlobReader } from './blob-reader.ts'
 import { errnoOf } from './file-errors.ts'
 import type { HashPool } from './hash-pool.ts'
+import { hostPath, openHostFile, stateOf, UnchangedFileReader } from './host-file.ts'
+import { ProvenFiles } from './proven-files.ts'
 
 const MAX_REMEMBERED = 10_000
 
@@ -18,6 +17,8 @@ const MAX_REMEMBERED = 10_000
  * layouts are. Only read. A file is hashed as a whole before its first use, and again when it has changed since.
  */
 export class HostContent {
+  /** What turned out good, for whoever shares it. */
+  readonly proven = new ProvenFiles()
   readonly #log: Logger
   readonly #hashes: HashPool
   readonly #dirs: readonly string[]
@@ -44,12 +45,12 @@ export class HostContent {
   /** Whether a directory has a file of that name, good or not. */
   async has(digest: Digest): Promise<boolean> {
     if (digestAlgorithm(digest) !== 'sha256') return false
-    const looks = this.#dirs.map((dir) => access(join(dir, 'blobs', 'sha256', digestHex(digest))))
+    const looks = this.#dirs.map((dir) => access(hostPath(dir, digest)))
     return (await Promise.allSettled(looks)).some((look) => look.status === 'fulfilled')
   }
 
   async #openIn(dir: string, digest: Digest, signal: AbortSignal): Promise<BlobReader | undefined> {
-    const path = join(dir, 'blobs', 'sha256', digestHex(digest))
+    const path = hostPath(dir, digest)
     const handle = await this.#openFile(path)
     if (handle === undefined) return undefined
     try {
@@ -57,7 +58,11 @@ export class HostContent {
       if (stat.isFile() && (await this.#isGood(path, stat, digest, signal))) {
         // The check read the path, so what was opened here counts only if it is the same, unchanged file.
         const now = await handle.stat()
-        if (stateOf(now) === stateOf(stat)) return new UnchangedFileReader({ digest, handle, stat })
+        const file = { path, state: stateOf(stat), size: stat.size }
+        if (stateOf(now) === file.state) {
+          this.proven.add(digest, file)
+          return new UnchangedFileReader({ digest, handle, ...file })
+        }
       }
     } catch (error) {
       await handle.close()
@@ -96,35 +101,10 @@ export class HostContent {
 
   async #openFile(path: string): Promise<FileHandle | undefined> {
     try {
-      // Without O_NONBLOCK a FIFO of that name would block a thread for ever.
-      return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      return await openHostFile(path)
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') this.#log.debug({ path, err: error }, 'content of the host cannot be read')
       return undefined
     }
   }
-}
-
-/** The file belongs to others: what is read from it counts only if it has not changed since it was checked. */
-class UnchangedFileReader extends FileBlobReader {
-  readonly #handle: FileHandle
-  readonly #state: string
-
-  constructor(init: { digest: Digest; handle: FileHandle; stat: Stats }) {
-    super({ digest: init.digest, size: init.stat.size, handle: init.handle, onClose: () => {} })
-    this.#handle = init.handle
-    this.#state = stateOf(init.stat)
-  }
-
-  override async read(target: Uint8Array, position: number, options: Abortable): Promise<number> {
-    const count = await super.read(target, position, options)
-    if (stateOf(await this.#handle.stat()) === this.#state) return count
-    throw new ShoalError('STORE_FAILED', 'content of the host changed while it was read', {
-      detail: { digest: this.digest },
-    })
-  }
-}
-
-function stateOf({ dev, ino, size, mtimeMs }: Stats): string {
-  return `${dev}:${ino}:${size}:${mtimeMs}`
 }
