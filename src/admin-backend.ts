@@ -23,7 +23,6 @@ export interface AgentBackendComponents {
   readonly blobs: BlobService
   readonly clock: Clock
   readonly isReady: () => boolean
-  readonly isStoreWritable: () => boolean
   readonly listening: () => Listening
   readonly traffic: () => Traffic
   /** Undefined when the agent takes part in no swarm. */
@@ -60,7 +59,7 @@ export class AgentBackend implements AdminBackend {
   }
 
   status(): AgentStatus {
-    const { store, blobs, clock, isStoreWritable, listening, traffic } = this.#components
+    const { store, blobs, clock, listening, traffic } = this.#components
     const { facade, admin, swarm, lane } = listening()
     const { usage } = store
     return {
@@ -79,7 +78,7 @@ export class AgentBackend implements AdminBackend {
         blobs: usage.blobs,
         bytes: usage.blobBytes,
         quotaBytes: usage.quotaBytes,
-        writable: isStoreWritable(),
+        writable: store.isWritable,
       },
       transfers: blobs.list(),
       traffic: traffic(),

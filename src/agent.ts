@@ -70,7 +70,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const instanceId = randomUUID()
 
   const hashes = stack.use(new HashPool({ log: log.child({ component: 'hash' }) }, { maxThreads: MAX_HASH_THREADS }))
-  const { store, repositories, isWritable } = await openStore(config, log, hashes, stack)
+  const { store, repositories } = await openStore(config, log, hashes, stack)
   const hostContent = new HostContent(
     { log: log.child({ component: 'host-content' }), hashes },
     { dirs: config.store.sources },
@@ -139,7 +139,6 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           blobs,
           clock,
           isReady: () => isReady,
-          isStoreWritable: () => isWritable,
           listening: () => ({ facade: facade.addresses, admin: admin.addresses, swarm: [], lane: [] }),
           traffic: () => metrics.traffic,
           swarm: undefined,
@@ -175,7 +174,6 @@ export async function startAgent({ config, environment, version }: AgentInit): P
 interface OpenStore {
   readonly store: ManagedBlobStore
   readonly repositories: RepositoryIndex
-  readonly isWritable: boolean
 }
 
 /** Without a data directory that can be used, the agent passes everything through: worse, but no worse than no agent. */
@@ -195,14 +193,14 @@ async function openStore(
     stack.use(store)
     await repositories.start()
     stack.use(repositories)
-    return { store, repositories, isWritable: true }
+    return { store, repositories }
   } catch (error) {
     if (!hasCode(error, 'STORE_FULL', 'STORE_FAILED')) throw error
     storeLog.error(
       { dir, err: error },
       'the data directory cannot be used: nothing is stored, everything passes through',
     )
-    return { store: new NullBlobStore(), repositories, isWritable: false }
+    return { store: new NullBlobStore(), repositories }
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
-import type { Repository } from '../oci/reference.ts'
+import { parseRegistry, type Repository } from '../oci/reference.ts'
 import type { Access } from './access.ts'
 import { planChunks } from './chunk-plan.ts'
 import type {
@@ -66,21 +66,21 @@ export class LocalContent implements SharedContent {
 
   find(digest: Digest, registry: string): SharedBlob | undefined {
     if (digestAlgorithm(digest) !== 'sha256') return undefined
-    const { hostContent, access } = this.#components
+    const { hostContent } = this.#components
     // Whether it is here comes first: what nobody has must not cost a look into the index for each name a peer makes up.
     const size = this.#completeSize(digest)
     const running = this.#running(digest, registry)
     if (size === undefined && running === undefined) {
-      if (!hostContent.isEmpty && access.mayVouch(registry, digest)) hostContent.check(digest)
+      if (!hostContent.isEmpty && this.#mayVouch(registry, digest)) hostContent.check(digest)
       return undefined
     }
-    if (size !== undefined && access.mayVouch(registry, digest)) return complete(digest, size)
+    if (size !== undefined && this.#mayVouch(registry, digest)) return complete(digest, size)
     return running?.shared()
   }
 
   async open(digest: Digest, registry: string): Promise<BlobReader> {
-    const { store, hostContent, access } = this.#components
-    if (this.#completeSize(digest) !== undefined && access.mayVouch(registry, digest)) {
+    const { store, hostContent } = this.#components
+    if (this.#completeSize(digest) !== undefined && this.#mayVouch(registry, digest)) {
       return await (store.stat(digest) === undefined ? hostContent.open(digest) : store.open(digest))
     }
     const running = this.#running(digest, registry)
@@ -132,10 +132,22 @@ export class LocalContent implements SharedContent {
   }
 
   #running(digest: Digest, registry: string): SharedTransfer | undefined {
-    const { access, runningTransfer } = this.#components
-    const running = runningTransfer(digest)
+    const running = this.#components.runningTransfer(digest)
     if (running === undefined) return undefined
-    return running.registry === registry || access.mayVouch(registry, digest) ? running : undefined
+    return running.registry === registry || this.#mayVouch(registry, digest) ? running : undefined
+  }
+
+  #mayVouch(registry: string, digest: Digest): boolean {
+    return isRegistry(registry) && this.#components.access.mayVouch(registry, digest)
+  }
+}
+
+/** A peer may send anything; a name in another form could mean another key of the index. */
+function isRegistry(text: string): boolean {
+  try {
+    return parseRegistry(text) === text
+  } catch {
+    return false
   }
 }
 

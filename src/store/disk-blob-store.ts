@@ -33,6 +33,7 @@ import { StorePaths } from './store-paths.ts'
 import { type Verifiable, verifyStore } from './store-verifier.ts'
 import { UseCounts } from './use-counts.ts'
 import type { Evictable } from './victims.ts'
+import { WriteHealth } from './write-health.ts'
 
 /** With so much free, the file system is not asked again for so long: a client waits for its first byte. */
 const PLENTY_BYTES = 1024 * 1024 * 1024
@@ -64,6 +65,7 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #sync = new FileSync()
   readonly #locks = new KeyedLock<Digest>()
   readonly #uses = new UseCounts()
+  readonly #writes = new WriteHealth()
   /** Digests whose partial blob takes writes. */
   readonly #filling = new Set<Digest>()
   /** What the file system had, if that was plenty. */
@@ -93,6 +95,10 @@ export class DiskBlobStore implements ManagedBlobStore {
       partials: this.#partials.entries.size,
       partialBytes: this.#partials.bytes,
     }
+  }
+
+  get isWritable(): boolean {
+    return this.#writes.isWritable
   }
 
   async start(): Promise<void> {
@@ -163,8 +169,10 @@ export class DiskBlobStore implements ManagedBlobStore {
     if (this.#index.get(digest) !== undefined) return this.#index.touch(digest)
     const release = this.#uses.acquire(digest)
     try {
-      using _room = await this.#collector.makeRoom(bytes.length)
-      await storing('could not store a blob', () => this.#locks.run(digest, () => this.#write(digest, bytes)))
+      await this.#writes.watch(async () => {
+        using _room = await this.#collector.makeRoom(bytes.length)
+        await storing('could not store a blob', () => this.#locks.run(digest, () => this.#write(digest, bytes)))
+      })
     } finally {
       release()
     }
@@ -184,9 +192,12 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#filling.add(digest)
     const release = this.#uses.acquire(digest)
     try {
-      using _room = await this.#collector.makeRoom(Math.max(0, size - (this.#partials.entries.get(digest)?.size ?? 0)))
-      const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, options.takeUp, release)
-      return await storing('could not open a partial blob', () => this.#locks.run(digest, take))
+      return await this.#writes.watchFailure(async () => {
+        const counted = this.#partials.entries.get(digest)?.size ?? 0
+        using _room = await this.#collector.makeRoom(Math.max(0, size - counted))
+        const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, options.takeUp, release)
+        return await storing('could not open a partial blob', () => this.#locks.run(digest, take))
+      })
     } catch (error) {
       this.#filling.delete(digest)
       release()
@@ -304,7 +315,8 @@ export class DiskBlobStore implements ManagedBlobStore {
         release()
       },
     }
-    return new DiskPartialBlob({ hashes: this.#hashes, sync: this.#sync, home }, { digest, plan, ...files })
+    const components = { hashes: this.#hashes, sync: this.#sync, home, writes: this.#writes }
+    return new DiskPartialBlob(components, { digest, plan, ...files })
   }
 
   async #commit(digest: Digest, size: number, hashes: readonly ChunkHash[] | undefined): Promise<void> {

@@ -53,7 +53,7 @@ export class GarbageCollector {
    * @throws ShoalError STORE_FULL when they can't be made to fit; nothing is evicted then
    */
   async makeRoom(bytes: number): Promise<Disposable> {
-    if (bytes > this.#quotaBytes) throw this.#full(bytes, 'the blob is larger than the quota')
+    if (bytes > this.#quotaBytes) throw this.#full('the blob is larger than the quota', { bytes })
     const free = await this.#store.freeBytes()
     const used = this.#store.bytes + this.#promised
     const limit = Math.min(this.#quotaBytes, used + (free ?? Number.POSITIVE_INFINITY))
@@ -86,7 +86,10 @@ export class GarbageCollector {
     const need = used + bytes - limit
     const wanted = Math.max(need, used + bytes - limit * LOW_WATER)
     const victims = chooseVictims(this.#store.rows(), wanted, this.#clock())
-    if (sumBytes(victims) < need) throw this.#full(bytes, 'nothing more can be evicted')
+    if (sumBytes(victims) < need) {
+      const byDisk = limit < this.#quotaBytes ? { freeBytes: limit - used } : {}
+      throw this.#full('nothing more can be evicted', { bytes, ...byDisk })
+    }
     this.#promised += bytes
     try {
       await this.#remove(victims)
@@ -102,7 +105,8 @@ export class GarbageCollector {
     this.#log.info({ blobs: victims.length, bytes: sumBytes(victims) }, 'evicted from the store')
   }
 
-  #full(bytes: number, message: string): ShoalError {
-    return new ShoalError('STORE_FULL', message, { detail: { bytes, quotaBytes: this.#quotaBytes } })
+  /** @param detail with `freeBytes` where it is the disk that has too little */
+  #full(message: string, detail: { bytes: number; freeBytes?: number }): ShoalError {
+    return new ShoalError('STORE_FULL', message, { detail: { ...detail, quotaBytes: this.#quotaBytes } })
   }
 }

@@ -7,6 +7,8 @@ import type { ManagedBlobStore, StoreUsage, VerifyEvent } from './managed-blob-s
 export class NullBlobStore implements ManagedBlobStore {
   readonly usage: StoreUsage = { quotaBytes: 0, blobs: 0, blobBytes: 0, partials: 0, partialBytes: 0 }
 
+  readonly isWritable = false
+
   async start(): Promise<void> {}
 
   async stop(): Promise<void> {}

@@ -16,6 +16,7 @@ import type { FileSync } from './file-sync.ts'
 import type { HashPool } from './hash-pool.ts'
 import { InlineDigest } from './inline-digest.ts'
 import type { RunningDigest } from './running-digest.ts'
+import type { WriteHealth } from './write-health.ts'
 
 /** What a power cut may cost, and what is left to sync at the end. */
 const SYNC_EVERY_BYTES = 64 * 1024 * 1024
@@ -36,6 +37,7 @@ export interface DiskPartialComponents {
   readonly hashes: HashPool
   readonly sync: FileSync
   readonly home: PartialHome
+  readonly writes: WriteHealth
 }
 
 export interface DiskPartialInit {
@@ -53,6 +55,7 @@ export class DiskPartialBlob implements PartialBlob {
   readonly #hashes: HashPool
   readonly #sync: FileSync
   readonly #home: PartialHome
+  readonly #writes: WriteHealth
   readonly #handle: FileHandle
   readonly #chunkLog: ChunkLogFile
   readonly #running: RunningDigest | InlineDigest
@@ -72,6 +75,7 @@ export class DiskPartialBlob implements PartialBlob {
     this.#hashes = components.hashes
     this.#sync = components.sync
     this.#home = components.home
+    this.#writes = components.writes
     this.digest = init.digest
     this.plan = init.plan
     this.#handle = init.handle
@@ -90,14 +94,15 @@ export class DiskPartialBlob implements PartialBlob {
     if (!Number.isSafeInteger(position) || position < 0 || position + length > this.plan.size) {
       throw new ShoalError('INTERNAL', 'a write beyond the end of the blob', { detail: { position, length } })
     }
-    await this.#job('could not write to a partial blob', async () => {
+    const writing = async (): Promise<void> => {
       let at = position
       while (left.length > 0) {
         const { bytesWritten } = await this.#handle.writev(left, at)
         at += bytesWritten
         left = without(left, bytesWritten)
       }
-    })
+    }
+    await this.#writes.watch(() => this.#job('could not write to a partial blob', writing))
     this.#syncInBackground(length)
   }
 
@@ -179,10 +184,11 @@ export class DiskPartialBlob implements PartialBlob {
   async #commit(): Promise<void> {
     try {
       await this.#quiet()
-      await storing('could not commit a blob', async () => {
+      const committing = async (): Promise<void> => {
         await this.#syncAll()
         await this.#home.commit(this.#provenHashes())
-      })
+      }
+      await this.#writes.watch(() => storing('could not commit a blob', committing))
       this.#state = 'committed'
       this.#running.drop()
     } catch (error) {

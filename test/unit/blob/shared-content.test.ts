@@ -98,7 +98,7 @@ describe('LocalContent', () => {
   })
   afterEach(async () => {
     await Promise.all(readers.map((reader) => reader.close()))
-    expect(store.openReaders).toBe(0)
+    if (store.openReaders > 0) throw new Error('readers were left open')
   })
 
   async function open(digest: Digest, registry: string): Promise<Buffer> {
@@ -158,6 +158,12 @@ describe('LocalContent', () => {
     expect(content.find(arrivingDigest, 'made-up.example')).toBeUndefined()
     expect(asked).toEqual([])
     expect(hostContent.checked).toEqual([])
+  })
+
+  it.each(['HERE.example', 'here.example/', '', '../..', 'x'.repeat(10_000)])('takes %j for no registry', (name) => {
+    vouched.add(name)
+    expect(content.find(storedDigest, name)).toBeUndefined()
+    expect(asked).toEqual([])
   })
 
   it('has nothing under digests that the store cannot hold', () => {

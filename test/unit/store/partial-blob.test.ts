@@ -8,6 +8,7 @@ import { createChunkLog } from '../../../src/store/chunk-log-file.ts'
 import { FileSync } from '../../../src/store/file-sync.ts'
 import { HashPool } from '../../../src/store/hash-pool.ts'
 import { DiskPartialBlob } from '../../../src/store/partial-blob.ts'
+import { WriteHealth } from '../../../src/store/write-health.ts'
 import { silentLog } from '../../fakes/silent-log.ts'
 
 const DIGEST = digestOf('sha256', 'a'.repeat(64))
@@ -50,7 +51,11 @@ describe('DiskPartialBlob', () => {
       discard: async () => void calls.push('discard'),
       closed: () => void calls.push('closed'),
     }
-    return new DiskPartialBlob({ hashes, sync, home }, { digest: DIGEST, plan: planChunks(size), handle, chunkLog })
+    const writes = new WriteHealth()
+    return new DiskPartialBlob(
+      { hashes, sync, home, writes },
+      { digest: DIGEST, plan: planChunks(size), handle, chunkLog },
+    )
   }
 
   it('syncs every 64 MiB, one at a time, and does not make writes wait for it', async () => {
