@@ -4,7 +4,7 @@ import { buildImage, hasStaticBusybox, type Image } from '../test/fixtures/image
 import type { DemoOrigin } from './demo-origin.ts'
 
 const MIB = 1024 * 1024
-const LAYERS = [60 * MIB, 24 * MIB, 11 * MIB]
+const LAYERS = [20 * MIB, 8 * MIB, 3 * MIB]
 const SMALL_LAYER = MIB
 // on a busy host a connection may look slow and be given up for another, and what was in it is sent twice
 const COLD_SLACK = 1.25
