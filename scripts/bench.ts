@@ -11,6 +11,11 @@ import { idle } from './bench/idle.ts'
 import { manifests } from './bench/manifests.ts'
 import { manyBlobs } from './bench/many-blobs.ts'
 import { printTable, type Row } from './bench/report.ts'
+import { swarmAggregate } from './bench/swarm-aggregate.ts'
+import { swarmAnnounce } from './bench/swarm-announce.ts'
+import { swarmBlob } from './bench/swarm-blob.ts'
+import { swarmFirstByte } from './bench/swarm-first-byte.ts'
+import { swarmIdle } from './bench/swarm-idle.ts'
 import { tenClients } from './bench/ten-clients.ts'
 
 const SECTIONS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
@@ -21,6 +26,11 @@ const SECTIONS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   manifests,
   'ten-clients': tenClients,
   'many-blobs': manyBlobs,
+  'swarm-blob': swarmBlob,
+  'swarm-first-byte': swarmFirstByte,
+  'swarm-aggregate': swarmAggregate,
+  'swarm-idle': swarmIdle,
+  'swarm-announce': swarmAnnounce,
 }
 
 const wanted = process.argv.slice(2)

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Digest } from '../../src/oci/digest.ts'
 import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import { AgentProcess } from '../../test/fixtures/agent-process.ts'
-import { Child, missing, run } from '../../test/fixtures/child.ts'
+import { type Child, missing, run } from '../../test/fixtures/child.ts'
 import { sha256 } from '../../test/fixtures/image.ts'
 import { pushImage } from '../../test/fixtures/push-image.ts'
 import { RegistryProcess } from '../../test/fixtures/registry-process.ts'
+import { startNginx } from './nginx.ts'
+import { cpuSeconds, memoryMiB } from './process-usage.ts'
 
 export interface PushedBlob {
   readonly digest: Digest
@@ -31,7 +32,7 @@ export class BenchWorld {
   }
 
   static missingPrograms(): string | undefined {
-    return missing(['docker-registry', 'nginx', 'wrk', 'curl', 'sha256sum'], { root: false })
+    return missing(['docker-registry', 'nginx', 'wrk', 'curl', 'sha256sum', 'openssl'], { root: false })
   }
 
   static async start(): Promise<BenchWorld> {
@@ -93,26 +94,11 @@ export class BenchWorld {
     return `http://${this.registry.direct}/v2/${BenchWorld.repository}/${path}`
   }
 
-  /** nginx with sendfile over the files of a directory. @returns its URL */
-  async startNginx(root: string): Promise<string> {
-    const port = 20_000 + Math.floor(Math.random() * 20_000)
-    const file = join(this.dir, 'nginx.conf')
-    await writeFile(
-      file,
-      `daemon off; worker_processes auto; pid ${this.dir}/nginx.pid; error_log stderr notice;
-       events { worker_connections 1024; }
-       http { access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
-         client_body_temp_path ${this.dir}/body; proxy_temp_path ${this.dir}/proxy; fastcgi_temp_path ${this.dir}/fastcgi;
-         uwsgi_temp_path ${this.dir}/uwsgi; scgi_temp_path ${this.dir}/scgi;
-         keepalive_requests 1000000000;
-         server { listen 127.0.0.1:${port}; root ${root}; } }`,
-    )
-    const nginx = Child.start('nginx', ['-c', file, '-p', this.dir])
-    this.#children.push(nginx)
-    await nginx.until(/start worker process/)
-    // its workers drop root's rights
-    await run('chmod', ['-R', 'a+rX', root, this.dir])
-    return `http://127.0.0.1:${port}`
+  /** @returns its URL, and the process to measure */
+  async startNginx(root: string, options: { tls?: boolean } = {}): Promise<{ url: string; pid: number }> {
+    const { url, child } = await startNginx({ dir: this.dir, root, ...options })
+    this.#children.push(child)
+    return { url, pid: child.pid ?? 0 }
   }
 
   async removeFromAgent(digest: Digest): Promise<void> {
@@ -124,22 +110,14 @@ export class BenchWorld {
     while ((await this.agent.status()).transfers.length > 0);
   }
 
-  /** Of the agent's process. @param field of /proc/PID/status, in KiB there */
+  /** Of the agent's process. */
   memoryMiB(field: 'VmRSS' | 'VmHWM'): number {
-    const status = readFileSync(`/proc/${this.#pid}/status`, 'utf8')
-    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024
+    return memoryMiB(this.agent.pid, field)
   }
 
   /** CPU time the agent's process has used. */
   cpuSeconds(): number {
-    const fields = readFileSync(`/proc/${this.#pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  }
-
-  get #pid(): string {
-    return readFileSync(join(this.agent.storeDir, 'agent.pid'), 'utf8').trim()
+    return cpuSeconds(this.agent.pid)
   }
 }
 

@@ -12,7 +12,7 @@ export async function cachedBlob(world: BenchWorld): Promise<Row[]> {
   const root = join(world.dir, 'www')
   await mkdir(root)
   await writeFile(join(root, 'blob'), bytes)
-  const nginx = `${await world.startNginx(root)}/blob`
+  const nginx = `${(await world.startNginx(root)).url}/blob`
   const shoal = world.agentUrl(`blobs/${digest}`)
   await curl(shoal)
   await world.stored()

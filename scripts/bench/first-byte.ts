@@ -49,7 +49,7 @@ export async function firstByte(world: BenchWorld): Promise<Row[]> {
 }
 
 /** Milliseconds; reads the body to its end. */
-async function timeToFirstByte(url: string, agent: Agent): Promise<number> {
+export async function timeToFirstByte(url: string, agent: Agent): Promise<number> {
   const begun = performance.now()
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   get(url, { agent }, (answer) => {

@@ -15,7 +15,7 @@ export async function manifests(world: BenchWorld): Promise<Row[]> {
   const root = join(world.dir, 'www')
   await mkdir(root)
   await writeFile(join(root, 'manifest'), bytes)
-  const nginx = `${await world.startNginx(root)}/manifest`
+  const nginx = `${(await world.startNginx(root)).url}/manifest`
   const ours: number[] = []
   const registry: number[] = []
   const file: number[] = []
