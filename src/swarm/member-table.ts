@@ -1,0 +1,157 @@
+/**
+ * Who is a member and connected, and who was until a few minutes ago. A member is there as long as one connection is.
+ * Of two hellos of one peer the one of the newest connection counts. Written by `SwarmNode` only.
+ */
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import type { Hello } from './hello.ts'
+import { parseMultiaddr } from './peer-address.ts'
+import type { Member, MemberEvents } from './swarm-ports.ts'
+
+/** A request on the lane may come while its peer is connecting anew. */
+const REMEMBERED_MS = 5 * 60_000
+const MAX_REMEMBERED = 1024
+/** Proved peers whose connection libp2p has not finished yet. */
+const MAX_PENDING = 256
+
+interface Pending {
+  readonly id: string
+  readonly hello: Hello
+  readonly clockOffsetMs: number
+}
+
+export class MemberTable {
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #pending = new Map<string, Pending>()
+  readonly #connected = new Map<string, Member>()
+  readonly #connections = new Map<string, Set<string>>()
+  readonly #byFingerprint = new Map<string, Member>()
+  /** By id, in the order they left. */
+  readonly #left = new Map<string, { readonly member: Member; readonly at: number }>()
+  readonly #subscribers = new Set<MemberEvents>()
+
+  constructor(components: { clock: Clock; log: Logger }) {
+    this.#clock = components.clock
+    this.#log = components.log
+  }
+
+  get connected(): ReadonlyMap<string, Member> {
+    return this.#connected
+  }
+
+  byFingerprint(fingerprint: string): Member | undefined {
+    this.#forgetOld()
+    return this.#byFingerprint.get(fingerprint)
+  }
+
+  subscribe(events: MemberEvents): () => void {
+    this.#subscribers.add(events)
+    return () => {
+      this.#subscribers.delete(events)
+    }
+  }
+
+  /** The peer has proved itself on the connection from or to `address`. */
+  admit({ id, address, hello }: { readonly id: string; readonly address: string; readonly hello: Hello }): void {
+    this.#pending.set(keyOf(id, address), { id, hello, clockOffsetMs: hello.time - this.#clock() })
+    for (const key of this.#pending.keys()) {
+      if (this.#pending.size <= MAX_PENDING) break
+      this.#pending.delete(key)
+    }
+  }
+
+  /** @returns false for a connection that nobody proved anything on */
+  opened(connection: { readonly connectionId: string; readonly id: string; readonly address: string }): boolean {
+    const { connectionId, id, address } = connection
+    const key = keyOf(id, address)
+    const pending = this.#pending.get(key)
+    if (pending === undefined) return false
+    this.#pending.delete(key)
+    const connections = this.#connections.get(id) ?? new Set()
+    this.#connections.set(id, connections.add(connectionId))
+    const known = this.#connected.get(id)
+    const member = memberOf(pending, address)
+    if (known !== undefined && isSame(known, member)) return true
+    if (known !== undefined) this.#remove(known)
+    this.#add(member)
+    return true
+  }
+
+  closed({ connectionId, id }: { readonly connectionId: string; readonly id: string }): void {
+    const connections = this.#connections.get(id)
+    if (connections?.delete(connectionId) !== true || connections.size > 0) return
+    this.#connections.delete(id)
+    const member = this.#connected.get(id)
+    if (member !== undefined) this.#remove(member)
+  }
+
+  #add(member: Member): void {
+    const before = this.#left.get(member.id)
+    if (before !== undefined) this.#forget(before.member)
+    this.#connected.set(member.id, member)
+    const { lane } = member
+    if (lane !== undefined) {
+      // Fingerprints are no secret among members: one that is in use can't be claimed by another.
+      const holder = this.#byFingerprint.get(lane.fingerprint)
+      if (holder === undefined || holder.id === member.id || !this.#connected.has(holder.id))
+        this.#byFingerprint.set(lane.fingerprint, member)
+    }
+    this.#tell((events) => events.joined(member))
+  }
+
+  #remove(member: Member): void {
+    this.#connected.delete(member.id)
+    this.#left.set(member.id, { member, at: this.#clock() })
+    this.#forgetOld()
+    this.#tell((events) => events.left(member))
+  }
+
+  #forgetOld(): void {
+    for (const { member, at } of this.#left.values()) {
+      if (this.#left.size <= MAX_REMEMBERED && this.#clock() - at < REMEMBERED_MS) break
+      this.#forget(member)
+    }
+  }
+
+  #forget(member: Member): void {
+    this.#left.delete(member.id)
+    const { lane } = member
+    if (lane !== undefined && this.#byFingerprint.get(lane.fingerprint) === member)
+      this.#byFingerprint.delete(lane.fingerprint)
+  }
+
+  #tell(call: (events: MemberEvents) => void): void {
+    for (const events of [...this.#subscribers]) {
+      try {
+        call(events)
+      } catch (error) {
+        this.#log.error({ err: error }, 'a subscriber of the members failed')
+      }
+    }
+  }
+}
+
+function keyOf(id: string, address: string): string {
+  return `${id} ${address}`
+}
+
+function memberOf({ id, hello, clockOffsetMs }: Pending, address: string): Member {
+  const { fingerprint, port, hosts } = hello.lane
+  const told = hosts.length > 0 ? hosts : [parseMultiaddr(address)?.host ?? '']
+  const addresses = told.filter((host) => host !== '').map((host) => ({ host, port }))
+  const hasLane = fingerprint !== '' && port !== 0 && addresses.length > 0
+  return {
+    id,
+    lane: hasLane ? { fingerprint, addresses } : undefined,
+    zone: hello.zone,
+    version: hello.version,
+    clockOffsetMs,
+    address,
+  }
+}
+
+/** Whether a further connection says the same. */
+function isSame(a: Member, b: Member): boolean {
+  return a.lane?.fingerprint === b.lane?.fingerprint && a.zone === b.zone && a.version === b.version
+}
