@@ -9,7 +9,9 @@ import { AgentBackend } from './admin-backend.ts'
 import { Access } from './blob/access.ts'
 import { BlobService } from './blob/blob-service.ts'
 import { ManifestService } from './blob/manifest-service.ts'
+import { noSwarm } from './blob/no-swarm.ts'
 import { Outages } from './blob/outages.ts'
+import { PeerKnowledge } from './blob/peer-knowledge.ts'
 import type { RepositoryIndex } from './blob/ports.ts'
 import type { PullServices } from './blob/services.ts'
 import type { Config } from './config.ts'
@@ -78,9 +80,12 @@ export async function startAgent({ config, environment, version }: AgentInit): P
 
   const origin = openOrigin(config, log, { version, instanceId, environment })
   stack.defer(() => origin.close())
+  const swarm = noSwarm
+  const peers = new PeerKnowledge({ swarm, log: log.child({ component: 'peers' }) })
+  stack.defer(() => peers.stop())
   const outages = new Outages({ clock }, { patienceMs: config.origin.patience })
   const access = new Access(
-    { origin, repositories, outages, clock, log: log.child({ component: 'access' }) },
+    { origin, repositories, outages, peers, clock, log: log.child({ component: 'access' }) },
     {
       rememberMs: config.origin.rememberAccess,
       outageMs: config.origin.serveStale,
@@ -102,6 +107,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     {
       origin,
       store,
+      swarm,
+      peers,
       repositories,
       access,
       outages,
@@ -112,6 +119,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     {
       outageMs: config.origin.serveStale,
       platform: { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch },
+      headStartMs: config.swarm.headStart,
+      shareTags: config.swarm.shareTags,
     },
   )
   stack.defer(() => manifests.stop())

@@ -4,20 +4,34 @@
  * An origin admits to repositories, so its answer is remembered by repository and identity. Which digests it served in a
  * repository is remembered too; any other one is asked for. And no registry is believed about bytes that it never had to
  * send: else anybody's registry could say "yes" to content of another one.
+ *
+ * Only when the origin cannot be asked, its earlier word stands in: what this agent remembers, else what other agents of the
+ * swarm say that they remember. Members hold the content themselves and are believed about three things, and never told on:
+ * - that the origin admitted nobody in particular, or an agent with these very credentials, to the repository: not longer
+ *   ago than `outageMs`, nor before the origin refused the same here. About credentials of clients nobody is asked;
+ * - that the origin had a digest in the repository: by name, or as what a tag pointed to;
+ * - and with a manifest that is in the repository by the origin's or a member's word, what it lists is there too: registries take
+ *   manifests only with their content. What a manifest says to be had elsewhere (`urls`) they do not check, so it does not count.
+ * So in an outage a client gets at most what the origin gave to its like before. A member that lies can open content to
+ * clients which that member could have handed to them itself.
  */
 import { isOutage, ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { raceAbort } from '../util/race-abort.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import type { Outages } from './outages.ts'
+import type { PeerKnowledge } from './peer-knowledge.ts'
+import { PeersWord } from './peers-word.ts'
 import type { Abortable, Identity, Origin, RepositoryIndex, Scope } from './ports.ts'
 
 export interface AccessComponents {
   readonly origin: Origin
   readonly repositories: RepositoryIndex
   readonly outages: Outages
+  readonly peers: PeerKnowledge
   readonly clock: Clock
   readonly log: Logger
 }
@@ -37,6 +51,11 @@ export interface Principal {
   readonly identity: Identity
 }
 
+export interface EnsureOptions extends Abortable {
+  /** A request for the content itself that is under way: its answer tells as much as a question of its own. */
+  readonly proof?: Promise<unknown> | undefined
+}
+
 /** `outage`: the origin could not be asked, an earlier admission stands in. */
 export type Admission = 'fresh' | 'outage'
 
@@ -44,10 +63,12 @@ export class Access {
   readonly #components: AccessComponents
   readonly #init: AccessInit
   readonly #asking = new SingleFlight<void>()
+  readonly #peersWord: PeersWord
 
   constructor(components: AccessComponents, init: AccessInit) {
     this.#components = components
     this.#init = init
+    this.#peersWord = new PeersWord(components)
   }
 
   /** @throws ShoalError REGISTRY_NOT_ALLOWED */
@@ -60,16 +81,21 @@ export class Access {
     return this.#init.trusted.has(registry) || this.#components.repositories.isLinked(wholeOf(registry), digest)
   }
 
-  /** Whether the origin served the digest in this repository before. */
+  /** Whether the digest is in this repository, as far as is known when the origin cannot be asked. */
   isLinked(repository: Repository, digest: Digest): boolean {
-    return this.#components.repositories.isLinked(repository, digest)
+    return this.#components.repositories.isLinked(repository, digest) || this.#peersWord.isLinked(repository, digest)
+  }
+
+  /** For an outage: peers say so, or a manifest lists it that is in the repository. */
+  linkInOutage(repository: Repository, digests: readonly Digest[]): void {
+    this.#peersWord.link(repository, digests)
   }
 
   /** Whether the origin is known to allow this, without asking it. */
   isKnown({ scope, identity }: Principal, digest: Digest): boolean {
     const { registry } = scope.repository
     return (
-      this.isLinked(scope.repository, digest) &&
+      this.#components.repositories.isLinked(scope.repository, digest) &&
       this.#isAdmitted(scope, identity, this.#init.rememberMs) &&
       this.mayVouch(registry, digest)
     )
@@ -83,22 +109,25 @@ export class Access {
     principal: Principal,
     digest: Digest,
     kind: 'blob' | 'manifest',
-    { signal }: Abortable,
+    { signal, proof }: EnsureOptions,
   ): Promise<Admission> {
     if (this.isKnown(principal, digest)) return 'fresh'
     const { scope, identity } = principal
     const { registry, name } = scope.repository
     const hasStandIn = this.isLinked(scope.repository, digest) && this.isAdmittedInOutage(principal)
+    const findStandIn = (asked: Abortable): Promise<boolean> => this.#findStandIn(principal, digest, asked)
     const key = `${kind} ${registry}/${name} ${digest} ${identity.key}`
     try {
-      await this.#components.outages.ask(registry, { signal, hasStandIn }, (limited) =>
-        this.#asking.run(key, limited.signal, (shared) => this.#ask(scope, digest, kind, { signal: shared })),
+      await this.#components.outages.ask<unknown>(registry, { signal, hasStandIn, findStandIn }, (limited) =>
+        proof === undefined
+          ? this.#asking.run(key, limited.signal, (shared) => this.#ask(scope, digest, kind, { signal: shared }))
+          : raceAbort(proof, limited.signal),
       )
       this.answered(principal, digest)
       return 'fresh'
     } catch (error) {
       this.refused(principal, error)
-      if (!isOutage(error) || !hasStandIn) throw error
+      if (!isOutage(error) || !(hasStandIn || (await findStandIn({ signal })))) throw error
       this.#components.log.debug(
         { registry, repository: name, digest },
         'an earlier admission stands in for the origin',
@@ -109,7 +138,15 @@ export class Access {
 
   /** The last admission of this identity is recent enough to stand in for an origin that cannot be asked. */
   isAdmittedInOutage({ scope, identity }: Principal): boolean {
-    return this.#isAdmitted(scope, identity, this.#init.outageMs)
+    return this.#isAdmitted(scope, identity, this.#init.outageMs) || this.#isAdmittedByPeers(scope, identity)
+  }
+
+  /** Asks peers when they last saw this identity, or nobody's, admitted. @returns whether that can stand in now */
+  async findAdmission(principal: Principal, options: Abortable): Promise<boolean> {
+    if (!this.isAdmittedInOutage(principal)) {
+      await this.#peersWord.findAdmission(principal.scope.repository, principal.identity, options)
+    }
+    return this.isAdmittedInOutage(principal)
   }
 
   /** The origin has just told this principal that it may have the digest. */
@@ -128,6 +165,16 @@ export class Access {
   refused({ scope, identity }: Principal, error: unknown): void {
     if (!(error instanceof ShoalError) || (error.code !== 'UNAUTHORIZED' && error.code !== 'DENIED')) return
     this.#components.repositories.forgetAdmission(scope.repository, identity.key)
+    this.#peersWord.refused(scope.repository, identity.key)
+  }
+
+  async #findStandIn(principal: Principal, digest: Digest, options: Abortable): Promise<boolean> {
+    const { repository } = principal.scope
+    const linking = this.isLinked(repository, digest)
+      ? undefined
+      : this.#peersWord.findLink(repository, digest, options)
+    const [isAdmitted] = await Promise.all([this.findAdmission(principal, options), linking])
+    return isAdmitted && this.isLinked(repository, digest)
   }
 
   async #ask(scope: Scope, digest: Digest, kind: 'blob' | 'manifest', options: Abortable): Promise<void> {
@@ -135,13 +182,19 @@ export class Access {
     else await this.#components.origin.checkManifest(scope, digest, options)
   }
 
+  #isAdmitted({ repository }: Scope, identity: Identity, withinMs: number): boolean {
+    const { repositories } = this.#components
+    return this.#isSince(withinMs, identity, (key) => repositories.admittedAt(repository, key))
+  }
+
+  #isAdmittedByPeers({ repository }: Scope, identity: Identity): boolean {
+    return this.#isSince(this.#init.outageMs, identity, (key) => this.#peersWord.admittedAt(repository, key))
+  }
+
   /** What anybody may have, everybody may. */
-  #isAdmitted(scope: Scope, identity: Identity, withinMs: number): boolean {
-    const { repositories, clock } = this.#components
-    const since = clock() - withinMs
-    return ['anonymous', identity.key].some(
-      (key) => (repositories.admittedAt(scope.repository, key) ?? Number.NEGATIVE_INFINITY) >= since,
-    )
+  #isSince(withinMs: number, identity: Identity, admittedAt: (key: string) => number | undefined): boolean {
+    const since = this.#components.clock() - withinMs
+    return ['anonymous', identity.key].some((key) => (admittedAt(key) ?? Number.NEGATIVE_INFINITY) >= since)
   }
 }
 

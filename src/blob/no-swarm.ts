@@ -1,19 +1,22 @@
-import type { BlobSwarm, Swarm } from './ports.ts'
-
-const nobody: BlobSwarm = {
-  has: () => {},
-  claim: () => {},
-  settle: () => {},
-  leave: () => {},
-}
+import type { Swarm } from './ports.ts'
 
 /** Stands for the swarm where there is none: nobody else is there, and nobody is told anything. */
 export const noSwarm: Swarm = {
   hasPeers: false,
   join: (_blob, events) => {
-    // Never from within the call: whoever joins holds nothing yet to leave with.
-    queueMicrotask(() => events.searched())
-    return nobody
+    let hasLeft = false
+    // Not from within the call: whoever joins holds nothing yet to leave with.
+    queueMicrotask(() => {
+      if (!hasLeft) events.searched()
+    })
+    return {
+      has: () => {},
+      claim: () => {},
+      settle: () => {},
+      leave: () => {
+        hasLeft = true
+      },
+    }
   },
   announce: () => {},
   fetchSmall: async () => undefined,

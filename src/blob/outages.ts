@@ -1,10 +1,23 @@
 import { isOutage, ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
-import { linkSignals } from '../util/signals.ts'
+import { type LinkedSignal, linkSignals } from '../util/signals.ts'
 import type { Abortable } from './ports.ts'
 
 /** For how long an origin that could not be asked is not asked again when an earlier answer could stand in. */
 const MEMORY_MS = 15_000
+/** An origin that takes longer may be out: it is time to look for what could stand in. */
+const SLOW_MS = 1_000
+
+export interface StandIn {
+  /** An earlier answer could take the place of this one. */
+  readonly hasStandIn: boolean
+  /**
+   * Looks elsewhere for what could, while the origin is waited for; called when that is slow or was out just now. May be called
+   * by others before and after: the caller of `ask` calls it again when the origin could not be asked.
+   * @returns whether something can stand in now
+   */
+  readonly findStandIn?: (options: Abortable) => Promise<boolean>
+}
 
 /**
  * Which registries could not be asked of late. An earlier answer stands in soon then: a client does not wait for the whole
@@ -22,18 +35,20 @@ export class Outages {
   }
 
   /**
-   * Asks the registry. @param options.hasStandIn whether an earlier answer could take the place of this one
+   * Asks the registry.
    * @throws ShoalError what `ask` throws; an outage when the patience is over or the registry was out just now
    */
   async ask<T>(
     registry: string,
-    { signal, hasStandIn }: Abortable & { readonly hasStandIn: boolean },
+    { signal, hasStandIn, findStandIn }: Abortable & StandIn,
     ask: (options: Abortable) => Promise<T>,
   ): Promise<T> {
-    if (hasStandIn && (this.#until.get(registry) ?? 0) > this.#clock()) {
+    const wasOut = (this.#until.get(registry) ?? 0) > this.#clock()
+    if (hasStandIn && wasOut) {
       throw new ShoalError('ORIGIN_UNAVAILABLE', 'the registry could not be asked just now', { detail: { registry } })
     }
     using limited = linkSignals([signal], hasStandIn ? this.#patienceMs : undefined)
+    using _search = findStandIn && this.#search(findStandIn, limited, wasOut)
     try {
       const answer = await ask(limited)
       this.#until.delete(registry)
@@ -45,6 +60,29 @@ export class Outages {
       this.#until.set(registry, this.#clock() + MEMORY_MS)
       if (!isLate) throw error
       throw new ShoalError('STALLED', 'the registry does not answer in time', { cause: error, detail: { registry } })
+    }
+  }
+
+  /** What it finds makes waiting as short as an answer that was here from the beginning. */
+  #search(find: NonNullable<StandIn['findStandIn']>, limited: LinkedSignal, wasOut: boolean): Disposable {
+    let [isFound, isPatienceOver] = [false, wasOut]
+    const giveUp = (): void => {
+      if (isFound && isPatienceOver) limited.abort(new DOMException('an earlier answer stands in', 'TimeoutError'))
+    }
+    const search = async (): Promise<void> => {
+      isFound = await find(limited).catch(() => false)
+      giveUp()
+    }
+    const patience = setTimeout(() => {
+      isPatienceOver = true
+      giveUp()
+    }, this.#patienceMs).unref()
+    const slow = setTimeout(() => void search(), wasOut ? 0 : SLOW_MS).unref()
+    return {
+      [Symbol.dispose]: () => {
+        clearTimeout(patience)
+        clearTimeout(slow)
+      },
     }
   }
 }

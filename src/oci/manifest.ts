@@ -20,9 +20,17 @@ export interface ManifestContents {
   readonly manifests: readonly ChildManifest[]
   /** Config and layers; the blobs of an artifact. */
   readonly blobs: readonly Digest[]
+  /** Of all these, what the document says is to be had at other places: registries take it without having it. */
+  readonly elsewhere: readonly Digest[]
 }
 
-const NOTHING: ManifestContents = { mediaType: undefined, artifactType: undefined, manifests: [], blobs: [] }
+const NOTHING: ManifestContents = {
+  mediaType: undefined,
+  artifactType: undefined,
+  manifests: [],
+  blobs: [],
+  elsewhere: [],
+}
 
 /**
  * Reads any manifest leniently: fields that are missing or of another form are passed over, for the bytes are handed on
@@ -35,12 +43,14 @@ export function readManifest(bytes: Uint8Array): ManifestContents {
   const manifests = objects(document['manifests']).flatMap(readChild)
   const listed = [document['config'], ...array(document['layers']), ...array(document['blobs'])]
   const blobs = listed.flatMap((entry) => digestsIn(entry, 'digest'))
+  const described = [...listed, ...array(document['manifests'])]
   const schema1 = array(document['fsLayers']).flatMap((entry) => digestsIn(entry, 'blobSum'))
   return {
     mediaType: text(document['mediaType']) ?? shapeOf(document),
     artifactType: text(document['artifactType']),
     manifests,
     blobs: [...new Set([...blobs, ...schema1])],
+    elsewhere: described.filter(hasUrls).flatMap((entry) => digestsIn(entry, 'digest')),
   }
 }
 
@@ -71,6 +81,10 @@ function readChild(entry: Record<string, unknown>): ChildManifest[] {
 function digestsIn(entry: unknown, field: string): Digest[] {
   const value = text(object(entry)?.[field])
   return value !== undefined && isDigest(value) ? [value] : []
+}
+
+function hasUrls(entry: unknown): boolean {
+  return array(object(entry)?.['urls']).length > 0
 }
 
 function object(value: unknown): Record<string, unknown> | undefined {

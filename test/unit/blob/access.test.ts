@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Access } from '../../../src/blob/access.ts'
+import { noSwarm } from '../../../src/blob/no-swarm.ts'
 import { Outages } from '../../../src/blob/outages.ts'
+import { PeerKnowledge } from '../../../src/blob/peer-knowledge.ts'
 import type { Origin, Scope } from '../../../src/blob/ports.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import { parseDigest } from '../../../src/oci/digest.ts'
@@ -39,6 +41,7 @@ function setUp() {
       origin: origin as unknown as Origin,
       repositories: new MemoryRepositoryIndex(),
       outages: new Outages({ clock }, { patienceMs: 1_000 }),
+      peers: new PeerKnowledge({ swarm: noSwarm, log: silentLog }),
       clock,
       log: silentLog,
     },
