@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadConfig, parseConfig } from '../../src/config.ts'
 import { readSecret } from '../../src/config-swarm.ts'
+import { ShoalError } from '../../src/errors.ts'
 
 const SECRET = '0123456789abcdef0123456789abcdef'
 const PEER = '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X'
@@ -81,6 +83,23 @@ describe('the section swarm', () => {
     '',
   ])('refuses %s as the address of an agent, and names the entry', (entry) => {
     expect(() => swarm({ bootstrap: ['good.test', entry] })).toThrow('swarm.bootstrap.1: expected host, host:port or')
+  })
+
+  it('takes every address and every name with every port, and bears any text', () => {
+    const takes = (entry: string): boolean => swarm({ bootstrap: [entry] }).bootstrap[0] === entry
+    const port = fc.integer({ min: 1, max: 65_535 })
+    fc.assert(fc.property(fc.ipV4(), port, (host, port) => takes(host) && takes(`${host}:${port}`)))
+    fc.assert(fc.property(fc.ipV6(), port, (host, port) => takes(`[${host}]`) && takes(`[${host}]:${port}`)))
+    fc.assert(fc.property(fc.domain(), port, (host, port) => takes(host) && takes(`${host}:${port}`)))
+    const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[/[\]:.a-f0-9p-]{0,300}$/))
+    const isTakenOrRefused = (entry: string): boolean => {
+      try {
+        return takes(entry)
+      } catch (error) {
+        return error instanceof ShoalError
+      }
+    }
+    fc.assert(fc.property(anything, isTakenOrRefused))
   })
 
   it.each<[object, string]>([
