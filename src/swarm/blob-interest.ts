@@ -1,0 +1,232 @@
+/**
+ * This agent's interest in one blob in the name of one registry, shared by all who joined it. Owns: which peers were asked, what each has, which statements were
+ * heard. Invariants: a statement is told before the chunks that it is about; a peer is `found` once until it has `left`; at most `MAX_ASKED` peers
+ * stand asked. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
+ */
+import type { ChunkStatement, SwarmEvents } from '../blob/ports.ts'
+import { ShoalError } from '../errors.ts'
+import { RemoteBlob, type RemoteBlobComponents } from './remote-blob.ts'
+import { statementKey } from './statement-desk.ts'
+import type { Ban } from './swarm-ports.ts'
+import type { BlobKey, BlobMessage, HaveMessage, MoreMessage, WireMessage } from './wire-messages.ts'
+
+/** A thousand provider records for one blob must cost nothing much. */
+export const MAX_ASKED = 24
+/** Each costs memory and a place in every message about it. */
+const MAX_STATEMENTS = 4_096
+
+export interface BlobInterestComponents {
+  readonly self: string
+  readonly send: (peer: string, message: WireMessage) => boolean
+  /** What was verified before, without waiting. */
+  readonly known: (encoded: Uint8Array) => ChunkStatement | undefined
+  /** @throws ShoalError PEER_MISBEHAVED */
+  readonly verify: (peer: string, encoded: Uint8Array) => Promise<ChunkStatement>
+  readonly isBanned: (peer: string) => boolean
+  readonly source: (peer: string) => RemoteBlobComponents
+  /** Peers that are said to want it too. */
+  readonly suggested: (peers: readonly string[]) => void
+  /** A peer answered, or no longer can. */
+  readonly answered: () => void
+}
+
+interface Asked {
+  /** `asking`: it has not answered. */
+  state: 'asking' | 'none' | RemoteBlob
+  /** Statements that it sent: it need not be told them. */
+  readonly heard: Set<string>
+}
+
+export class BlobInterest {
+  readonly key: BlobKey
+  readonly #components: BlobInterestComponents
+  readonly #asked = new Map<string, Asked>()
+  readonly #stated = new Map<string, ChunkStatement>()
+  readonly #subscribers = new Set<SwarmEvents>()
+
+  constructor(components: BlobInterestComponents, key: BlobKey) {
+    this.#components = components
+    this.key = key
+  }
+
+  get isWanted(): boolean {
+    return this.#subscribers.size > 0
+  }
+
+  /** Peers that were asked and have not answered. */
+  get unanswered(): number {
+    return this.#count((state) => state === 'asking')
+  }
+
+  /** Peers that have at least one chunk. */
+  get providers(): number {
+    return this.#count((state) => state instanceof RemoteBlob)
+  }
+
+  /** Tells at once what is known already. */
+  subscribe(events: SwarmEvents): void {
+    this.#subscribers.add(events)
+    for (const statement of this.#stated.values()) events.stated(statement)
+    for (const { state } of this.#asked.values()) if (state instanceof RemoteBlob) events.found(state)
+  }
+
+  unsubscribe(events: SwarmEvents): void {
+    this.#subscribers.delete(events)
+  }
+
+  searched(): void {
+    this.#emit((events) => events.searched())
+  }
+
+  hasAsked(peer: string): boolean {
+    return this.#asked.has(peer)
+  }
+
+  /** Asks a connected peer, if it was not asked and there is a place for it. @returns whether it stands asked now */
+  ask(peer: string): boolean {
+    if (this.#asked.has(peer)) return true
+    if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom()) return false
+    if (!this.#send(peer, 'want')) return false
+    this.#asked.set(peer, { state: 'asking', heard: new Set() })
+    return true
+  }
+
+  /** Whether the peer has this statement for sure: it sent it. */
+  hasHeard(peer: string, statement: ChunkStatement): boolean {
+    return this.#asked.get(peer)?.heard.has(statementKey(statement)) ?? false
+  }
+
+  /** @throws ShoalError PEER_MISBEHAVED */
+  message(peer: string, message: BlobMessage): void | Promise<void> {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return undefined
+    switch (message.type) {
+      case 'have':
+      case 'more': {
+        const statements = message.statements.map((encoded) => this.#components.known(encoded))
+        if (statements.every((statement) => statement !== undefined)) {
+          this.#apply(peer, asked, message, statements)
+          return undefined
+        }
+        return this.#verifyAndApply(peer, asked, message)
+      }
+      case 'none':
+        this.#end(asked, 'none')
+        this.#components.answered()
+        return undefined
+      case 'others':
+        this.#components.suggested(message.peers)
+        return undefined
+      case 'want':
+      case 'unwant':
+        return undefined
+    }
+  }
+
+  /** The peer is gone. */
+  drop(peer: string): void {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return
+    this.#asked.delete(peer)
+    this.#end(asked, 'none')
+    this.#components.answered()
+  }
+
+  /** What the peer was asked or has told may have been lost. */
+  resync(peer: string): void {
+    if (this.#asked.has(peer) && !this.#send(peer, 'want')) this.drop(peer)
+  }
+
+  banned({ peer }: Ban): void {
+    for (const [key, statement] of this.#stated) if (statement.signer === peer) this.#stated.delete(key)
+    this.#emit((events) => events.banned(peer))
+    this.drop(peer)
+  }
+
+  /** Nobody wants it any more. */
+  close(): void {
+    for (const [peer, asked] of this.#asked) {
+      this.#send(peer, 'unwant')
+      if (asked.state instanceof RemoteBlob) asked.state.end()
+    }
+    this.#asked.clear()
+  }
+
+  async #verifyAndApply(peer: string, asked: Asked, message: HaveMessage | MoreMessage): Promise<void> {
+    const statements: ChunkStatement[] = []
+    for (const encoded of message.statements) statements.push(await this.#components.verify(peer, encoded))
+    if (this.#asked.get(peer) === asked) this.#apply(peer, asked, message, statements)
+  }
+
+  #apply(peer: string, asked: Asked, message: HaveMessage | MoreMessage, statements: readonly ChunkStatement[]): void {
+    for (const statement of statements) this.#state(asked, statement)
+    if (message.type === 'have') this.#have(peer, asked, message)
+    else this.#more(asked, message)
+  }
+
+  #state(asked: Asked, statement: ChunkStatement): void {
+    if (statement.digest !== this.key.digest) throw new ShoalError('PEER_MISBEHAVED', 'a statement about another blob')
+    const key = statementKey(statement)
+    if (asked.heard.size < MAX_STATEMENTS) asked.heard.add(key)
+    const isNew = !this.#stated.has(key) && this.#stated.size < MAX_STATEMENTS
+    if (!isNew || statement.signer === this.#components.self || this.#components.isBanned(statement.signer)) return
+    this.#stated.set(key, statement)
+    this.#emit((events) => events.stated(statement))
+  }
+
+  #have(peer: string, asked: Asked, { size, bits }: HaveMessage): void {
+    if (asked.state instanceof RemoteBlob && asked.state.size !== size) this.#end(asked, 'none')
+    const isKnown = asked.state instanceof RemoteBlob
+    const remote =
+      asked.state instanceof RemoteBlob
+        ? asked.state
+        : new RemoteBlob(this.#components.source(peer), { peer, key: this.key, size })
+    const grew = bits === undefined ? remote.chunks.fill() : remote.chunks.addAll(bits)
+    if (remote.chunks.size === 0) asked.state = 'none'
+    else asked.state = remote
+    if (grew) this.#emit((events) => (isKnown ? events.gained(remote) : events.found(remote)))
+    this.#components.answered()
+  }
+
+  #more({ state }: Asked, { indexes }: MoreMessage): void {
+    // before any `have`, only its statements count
+    if (!(state instanceof RemoteBlob)) return
+    let grew = false
+    for (const index of indexes) if (state.chunks.add(index)) grew = true
+    if (grew) this.#emit((events) => events.gained(state))
+  }
+
+  #end(asked: Asked, state: 'none'): void {
+    const before = asked.state
+    asked.state = state
+    if (!(before instanceof RemoteBlob)) return
+    before.end()
+    this.#emit((events) => events.left(before))
+  }
+
+  /** Who said that it has nothing gives way. */
+  #makeRoom(): boolean {
+    if (this.#asked.size < MAX_ASKED) return true
+    for (const [peer, { state }] of this.#asked) {
+      if (state !== 'none') continue
+      this.#asked.delete(peer)
+      this.#send(peer, 'unwant')
+      return true
+    }
+    return false
+  }
+
+  #send(peer: string, type: 'want' | 'unwant'): boolean {
+    return this.#components.send(peer, { type, digest: this.key.digest, registry: this.key.registry })
+  }
+
+  #count(matches: (state: Asked['state']) => boolean): number {
+    let count = 0
+    for (const { state } of this.#asked.values()) if (matches(state)) count += 1
+    return count
+  }
+
+  #emit(tell: (events: SwarmEvents) => void): void {
+    for (const events of this.#subscribers) tell(events)
+  }
+}
