@@ -9,7 +9,7 @@
  * order, under a lock of its own; the index is what the rest of the agent sees, and changes at once. Holds sha256 digests
  * only: others are never here, and are refused with UNSUPPORTED when they are to be stored.
  */
-import { type FileHandle, mkdir, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, mkdir, rm } from 'node:fs/promises'
 import { type ChunkPlan, planChunks } from '../blob/chunk-plan.ts'
 import type { Abortable, BlobReader, ChunkHash, ContentEvents, PartialBlob, StoredBlob } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
@@ -22,6 +22,7 @@ import { ChunkHashes, type ChunkHashesComponents } from './chunk-hashes.ts'
 import { ChunkMapDirectory } from './chunk-map-directory.ts'
 import { storing } from './file-errors.ts'
 import { FileSync } from './file-sync.ts'
+import { FreeSpace } from './free-space.ts'
 import { type Collectable, type Collected, GarbageCollector } from './garbage-collector.ts'
 import type { HashPool } from './hash-pool.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -34,10 +35,6 @@ import { type Verifiable, verifyStore } from './store-verifier.ts'
 import { UseCounts } from './use-counts.ts'
 import type { Evictable } from './victims.ts'
 import { WriteHealth } from './write-health.ts'
-
-/** With so much free, the file system is not asked again for so long: a client waits for its first byte. */
-const PLENTY_BYTES = 1024 * 1024 * 1024
-const PLENTY_MS = 1_000
 
 export interface DiskBlobStoreComponents {
   readonly log: Logger
@@ -52,7 +49,7 @@ export interface DiskBlobStoreInit {
 
 export class DiskBlobStore implements ManagedBlobStore {
   readonly #log: Logger
-  readonly #clock: Clock
+  readonly #freeSpace: FreeSpace
   readonly #hashes: HashPool
   readonly #quotaBytes: number
   readonly #paths: StorePaths
@@ -68,13 +65,11 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #writes = new WriteHealth()
   /** Digests whose partial blob takes writes. */
   readonly #filling = new Set<Digest>()
-  /** What the file system had, if that was plenty. */
-  #plenty = { bytes: 0, at: Number.NEGATIVE_INFINITY }
   #isRunning = false
 
   constructor(components: DiskBlobStoreComponents, init: DiskBlobStoreInit) {
     const { log, clock } = components
-    this.#clock = clock
+    this.#freeSpace = new FreeSpace({ clock }, { dir: init.dir })
     this.#log = log
     this.#hashes = components.hashes
     this.#quotaBytes = init.quotaBytes
@@ -351,7 +346,7 @@ export class DiskBlobStore implements ManagedBlobStore {
       },
       rows: () => this.#rows(),
       evict: (row) => storing('could not evict a blob', () => this.#evict(row)),
-      freeBytes: () => this.#freeBytes(),
+      freeBytes: () => this.#freeSpace.bytes(),
     }
   }
 
@@ -368,19 +363,6 @@ export class DiskBlobStore implements ManagedBlobStore {
     if (kind === 'partial') return await this.#removePartial(digest)
     const blob = this.#index.get(digest)
     if (blob !== undefined) await this.#removeBlob(blob)
-  }
-
-  async #freeBytes(): Promise<number | undefined> {
-    const { bytes, at } = this.#plenty
-    if (this.#clock() - at < PLENTY_MS) return bytes
-    try {
-      const { bavail, bsize } = await statfs(this.#paths.dir)
-      const free = bavail * bsize
-      if (free >= PLENTY_BYTES) this.#plenty = { bytes: free, at: this.#clock() }
-      return free
-    } catch {
-      return undefined
-    }
   }
 
   #check(digest: Digest): void {
