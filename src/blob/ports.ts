@@ -89,6 +89,8 @@ export interface PartialBlob {
   readonly plan: ChunkPlan
   /** Chunks that the chunk log of an earlier run claims to be on disk. A claim to be checked, not a fact. */
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  /** Those of them that rested on the word of one peer. */
+  readonly unsure: ReadonlySet<number>
   /** @throws ShoalError STORE_FULL, STORE_FAILED */
   write(position: number, buffers: readonly Uint8Array[]): Promise<void>
   /** Reads what is on disk, whether good or not. @returns bytes read */
@@ -98,14 +100,18 @@ export interface PartialBlob {
   /**
    * Extends the running digest of the whole blob by chunk `index`, which must come in order 0, 1, 2 …, and gives the
    * chunk's own hash from the same reading.
+   * @param known from `hashChunk`, since when the chunk was not written: is not computed again
    */
-  appendToDigest(index: number): Promise<ChunkHash>
+  appendToDigest(index: number, known?: ChunkHash): Promise<ChunkHash>
   /** Digest over everything that was appended. */
   finishDigest(): Promise<Digest>
   /** Forgets what was appended, to start again at chunk 0. */
   restartDigest(): void
-  /** Appends to the chunk log: after a crash the chunk is claimed, and used if it still has this hash. */
-  logChunk(index: number, hash: ChunkHash): Promise<void>
+  /**
+   * Appends to the chunk log: after a crash the chunk is claimed, and used if it still has this hash.
+   * @param options.isSure false: it rests on the word of one peer, and is claimed as `unsure`
+   */
+  logChunk(index: number, hash: ChunkHash, options: { readonly isSure: boolean }): Promise<void>
   /** Syncs and moves it among the blobs; it can be read until it is closed. Call it only when the digest matched. */
   commit(): Promise<void>
   /** Removes it from the disk and closes it. */
@@ -371,6 +377,10 @@ export interface Origin {
 /** What the core reports; `telemetry/metrics` counts it. */
 export interface TransferMetrics {
   received(source: 'origin' | 'peer', bytes: number): void
+  /** Received and thrown away: wrong, or here already. */
+  wasted(source: 'origin' | 'peer', bytes: number): void
+  /** A chunk was asked for a second time, from this source, because the first one was late. */
+  duplicated(source: 'origin' | 'peer'): void
   transferEnded(outcome: 'complete' | 'failed' | 'mismatched' | 'abandoned', seconds: number): void
   passedThrough(): void
 }

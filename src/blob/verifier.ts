@@ -85,6 +85,6 @@ export class Verifier {
   async #accept(index: number, hash: ChunkHash): Promise<void> {
     this.#verified.set(index, hash)
     this.#events.verified(index)
-    await this.#partial.logChunk(index, hash)
+    await this.#partial.logChunk(index, hash, { isSure: true })
   }
 }

@@ -7,19 +7,32 @@ import { errnoOf } from './file-errors.ts'
 /** No log of ours gets near it (262,144 records); a file above it is somebody else's and not read into memory. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024
 
+interface ChunkLogFileInit {
+  readonly handle: FileHandle
+  readonly header: Buffer
+  readonly claimed: ReadonlyMap<number, ChunkHash>
+  readonly unsure: ReadonlySet<number>
+  /** Where the next record goes. */
+  readonly end: number
+}
+
 /** The chunk log of one open partial blob, to be appended to. */
 export class ChunkLogFile {
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  readonly unsure: ReadonlySet<number>
   readonly #handle: FileHandle
   readonly #header: Buffer
   readonly #logged: Map<number, ChunkHash>
+  readonly #loggedUnsure: Set<number>
   #end: number
 
-  constructor(init: { handle: FileHandle; header: Buffer; claimed: ReadonlyMap<number, ChunkHash>; end: number }) {
+  constructor(init: ChunkLogFileInit) {
     this.#handle = init.handle
     this.#header = init.header
     this.claimed = init.claimed
+    this.unsure = init.unsure
     this.#logged = new Map(init.claimed)
+    this.#loggedUnsure = new Set(init.unsure)
     this.#end = init.end
   }
 
@@ -27,14 +40,16 @@ export class ChunkLogFile {
     return this.#logged.size === 0
   }
 
-  async append(index: number, hash: ChunkHash): Promise<void> {
-    if (this.#logged.get(index) === hash) return
-    const record = encodeLogRecord(this.#header, index, hash)
+  async append(index: number, hash: ChunkHash, { isSure }: { readonly isSure: boolean }): Promise<void> {
+    if (this.#logged.get(index) === hash && this.#loggedUnsure.has(index) === !isSure) return
+    const record = encodeLogRecord(this.#header, index, hash, { isSure })
     // The place is taken before the write: if it fails, a damaged record stays there and the next one is still in step.
     const position = this.#end
     this.#end += LOG_RECORD_BYTES
     await writeAll(this.#handle, record, position)
     this.#logged.set(index, hash)
+    if (isSure) this.#loggedUnsure.delete(index)
+    else this.#loggedUnsure.add(index)
   }
 
   async close(): Promise<void> {
@@ -47,7 +62,7 @@ export async function createChunkLog(path: string, digest: Digest, size: number)
   try {
     const header = encodeLogHeader(digest, size)
     await writeAll(handle, header, 0)
-    return new ChunkLogFile({ handle, header, claimed: new Map(), end: LOG_HEADER_BYTES })
+    return new ChunkLogFile({ handle, header, claimed: new Map(), unsure: new Set(), end: LOG_HEADER_BYTES })
   } catch (error) {
     await handle.close()
     throw error
@@ -64,7 +79,7 @@ export async function reopenChunkLog(path: string, digest: Digest, size: number)
     if (parsed?.digest === digest && parsed.size === size) {
       await handle.truncate(parsed.length)
       const header = Buffer.from(bytes.subarray(0, LOG_HEADER_BYTES))
-      return new ChunkLogFile({ handle, header, claimed: parsed.claimed, end: parsed.length })
+      return new ChunkLogFile({ handle, header, ...parsed, end: parsed.length })
     }
   } catch (error) {
     await handle.close()

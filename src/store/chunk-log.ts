@@ -3,7 +3,7 @@
  * (nothing is synced in between), so every claim is checked against the data before it is used.
  *
  *     header  8 bytes magic, u32 version, u64 size of the blob, 32 bytes digest, u32 CRC-32 of all before
- *     record  u32 chunk index, 32 bytes SHA-256 of the chunk, u32 CRC-32 of both, continued from the header's CRC-32
+ *     record  u32 chunk index (highest bit: the chunk rests on the word of one peer), 32 bytes SHA-256 of the chunk, u32 CRC-32 of both, continued from the header's CRC-32
  *
  * Integers are big-endian. Records lie at fixed places, so a damaged one costs only itself. The last one of a chunk counts.
  */
@@ -17,6 +17,8 @@ const VERSION = 1
 const AT = { version: 8, size: 12, digest: 20, crc: 52 } as const
 const RECORD = { hash: 4, crc: 36 } as const
 
+const UNSURE = 2 ** 31
+
 export const LOG_HEADER_BYTES = 56
 export const LOG_RECORD_BYTES = 40
 
@@ -24,6 +26,8 @@ export interface ParsedChunkLog {
   readonly digest: Digest
   readonly size: number
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  /** Chunks that rested on the word of one peer. */
+  readonly unsure: ReadonlySet<number>
   /** Bytes up to the end of the last whole record, good or damaged: where the next one goes. */
   readonly length: number
 }
@@ -39,9 +43,14 @@ export function encodeLogHeader(digest: Digest, size: number): Buffer {
 }
 
 /** @param header of the log that the record goes to: a record is good only in its own log */
-export function encodeLogRecord(header: Buffer, index: number, hash: ChunkHash): Buffer {
+export function encodeLogRecord(
+  header: Buffer,
+  index: number,
+  hash: ChunkHash,
+  { isSure }: { readonly isSure: boolean },
+): Buffer {
   const record = Buffer.alloc(LOG_RECORD_BYTES)
-  record.writeUInt32BE(index)
+  record.writeUInt32BE(isSure ? index : index + UNSURE)
   record.write(hash, RECORD.hash, 'hex')
   record.writeUInt32BE(recordCheck(header, record), RECORD.crc)
   return record
@@ -60,20 +69,23 @@ export function parseChunkLog(bytes: Buffer): ParsedChunkLog | undefined {
   return {
     digest: digestOf('sha256', header.toString('hex', AT.digest, AT.crc)),
     size,
-    claimed: parseRecords(header, bytes.subarray(LOG_HEADER_BYTES, length), planChunks(size)),
+    ...parseRecords(header, bytes.subarray(LOG_HEADER_BYTES, length), planChunks(size)),
     length,
   }
 }
 
-function parseRecords(header: Buffer, records: Buffer, plan: ChunkPlan): Map<number, ChunkHash> {
+function parseRecords(header: Buffer, records: Buffer, plan: ChunkPlan): Pick<ParsedChunkLog, 'claimed' | 'unsure'> {
   const claimed = new Map<number, ChunkHash>()
+  const unsure = new Set<number>()
   for (let at = 0; at < records.length; at += LOG_RECORD_BYTES) {
     const record = records.subarray(at, at + LOG_RECORD_BYTES)
-    const index = record.readUInt32BE()
+    const index = record.readUInt32BE() % UNSURE
     if (index >= plan.count || record.readUInt32BE(RECORD.crc) !== recordCheck(header, record)) continue
     claimed.set(index, record.toString('hex', RECORD.hash, RECORD.crc))
+    if (record.readUInt32BE() === index) unsure.delete(index)
+    else unsure.add(index)
   }
-  return claimed
+  return { claimed, unsure }
 }
 
 function recordCheck(header: Buffer, record: Buffer): number {

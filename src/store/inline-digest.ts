@@ -14,12 +14,12 @@ export class InlineDigest {
     this.#handle = init.handle
   }
 
-  async append(_fd: number, start: number, end: number): Promise<string> {
+  async append(_fd: number, start: number, end: number, known?: string): Promise<string> {
     const bytes = await readRange(this.#handle, start, end)
     const isFirst = this.#running === undefined
     this.#running ??= createHash('sha256')
     this.#running.update(bytes)
-    return (isFirst ? this.#running.copy() : createHash('sha256').update(bytes)).digest('hex')
+    return known ?? (isFirst ? this.#running.copy() : createHash('sha256').update(bytes)).digest('hex')
   }
 
   async finish(): Promise<string> {

@@ -123,14 +123,18 @@ export class DiskPartialBlob implements PartialBlob {
     })
   }
 
-  async appendToDigest(index: number): Promise<ChunkHash> {
+  get unsure(): ReadonlySet<number> {
+    return this.#chunkLog.unsure
+  }
+
+  async appendToDigest(index: number, known?: ChunkHash): Promise<ChunkHash> {
     const { start, end } = this.#chunk(index)
     if (index !== this.#appended) {
       throw new ShoalError('INTERNAL', 'chunks must be appended in order', { detail: { index, next: this.#appended } })
     }
     const hash = await this.#job('could not hash a chunk', () => {
       this.#appended += 1
-      return this.#running.append(this.#handle.fd, start, end)
+      return this.#running.append(this.#handle.fd, start, end, known)
     })
     this.#appendedHashes.set(index, hash)
     return hash
@@ -150,9 +154,9 @@ export class DiskPartialBlob implements PartialBlob {
     this.#running.restart()
   }
 
-  async logChunk(index: number, hash: ChunkHash): Promise<void> {
+  async logChunk(index: number, hash: ChunkHash, options: { readonly isSure: boolean }): Promise<void> {
     this.#chunk(index)
-    await this.#job('could not write to a chunk log', () => this.#chunkLog.append(index, hash))
+    await this.#job('could not write to a chunk log', () => this.#chunkLog.append(index, hash, options))
   }
 
   /** Reads go on until `close`. */

@@ -23,27 +23,31 @@ export class RunningDigest {
 
   /**
    * Extends the digest by the bytes [start, end) of the file.
+   * @param known SHA-256 of these bytes alone, if it need not be computed
    * @returns SHA-256 of these bytes alone, lower-case hex
    * @throws ShoalError STORE_FAILED; the digest then has to be started again
    */
-  async append(fd: number, start: number, end: number): Promise<string> {
+  async append(fd: number, start: number, end: number, known?: string): Promise<string> {
     const fresh = this.#fresh
     if (fresh) this.#home()
     const thread = this.#thread
     if (thread === undefined) throw new ShoalError('STORE_FAILED', 'nothing was appended to the running digest')
     this.#fresh = false
     // Two hashes over the same bytes take twice as long as one: an idle thread takes the second.
-    const helper = fresh ? undefined : this.#threads.idle(thread)
+    const helper = fresh || known !== undefined ? undefined : this.#threads.idle(thread)
     const appended = thread.run({
       op: 'append',
       stream: this.#stream,
       fresh,
-      own: helper === undefined,
+      own: helper === undefined && known === undefined,
       fd,
       start,
       end,
     })
-    if (helper === undefined) return await appended
+    if (helper === undefined) {
+      const own = await appended
+      return known ?? own
+    }
     const own = helper.run({ op: 'range', fd, start, end })
     // Both have to end before the caller may close the file.
     const results = await Promise.allSettled([own, appended])

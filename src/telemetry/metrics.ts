@@ -19,17 +19,12 @@ export interface Observed {
   connectedPeers(): number
 }
 
-export interface TransferCounters extends TransferMetrics {
-  /** Bytes that were received and thrown away: wrong, or here already. */
-  wasted(source: 'origin' | 'peer', bytes: number): void
-}
-
 const BODY_SOURCES: Record<CacheStatus, string> = { hit: 'store', miss: 'transfer', 'pass-through': 'pass_through' }
 
 /** All metrics of the agent. Labels have few values: never a digest, a repository or a peer. */
 export class Metrics {
   readonly facade: FacadeMetrics
-  readonly transfers: TransferCounters
+  readonly transfers: TransferMetrics
   readonly swarm: SwarmCounters
   readonly #traffic = { fromOrigin: 0, fromPeers: 0, wasted: 0, toPeers: 0 }
   readonly #registry = new Registry()
@@ -125,7 +120,7 @@ function facadeMetrics(registers: Registry[]): FacadeMetrics {
 function transferMetrics(
   registers: Registry[],
   traffic: { fromOrigin: number; fromPeers: number; wasted: number },
-): TransferCounters {
+): TransferMetrics {
   const received = new Counter({
     name: 'shoal_received_bytes_total',
     help: 'Bytes of blobs received, by kind of source.',
@@ -150,6 +145,12 @@ function transferMetrics(
     help: 'Blobs that were handed on without being stored.',
     registers,
   })
+  const duplicated = new Counter({
+    name: 'shoal_chunks_asked_twice_total',
+    help: 'Chunks asked for from a second source because the first one was late, by kind of the second.',
+    labelNames: ['source'],
+    registers,
+  })
   return {
     received: (source, count) => {
       received.inc({ source }, count)
@@ -160,6 +161,7 @@ function transferMetrics(
       traffic.wasted += count
     },
     transferEnded: (outcome, value) => ended.observe({ outcome }, value),
+    duplicated: (source) => duplicated.inc({ source }),
     passedThrough: () => passed.inc(),
   }
 }

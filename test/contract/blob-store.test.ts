@@ -194,17 +194,45 @@ describe.each([
     const { bytes, digest } = blobOf(SIZE)
     const first = await store.openPartial(digest, SIZE)
     await writeChunk(first, bytes, 1)
-    await first.logChunk(1, 'f'.repeat(64))
-    await first.logChunk(1, await first.hashChunk(1))
+    await first.logChunk(1, 'f'.repeat(64), { isSure: true })
+    await first.logChunk(1, await first.hashChunk(1), { isSure: true })
     await first.close()
     await first.close()
     expect(store.partialSize(digest)).toBe(SIZE)
     const second = await store.openPartial(digest, SIZE)
     expect([...second.claimed]).toEqual([[1, hashOf(chunkOf(second, bytes, 1))]])
+    expect(second.unsure.size).toBe(0)
     expect(await second.hashChunk(1)).toBe(second.claimed.get(1))
     await second.discard()
     expect(store.partialSize(digest)).toBeUndefined()
     expect(store.stat(digest)).toBeUndefined()
+  })
+
+  it('keeps which chunks rest on the word of one peer, until they are logged as sure', async () => {
+    const { bytes, digest } = blobOf(SIZE)
+    const first = await store.openPartial(digest, SIZE)
+    for (const index of [1, 2]) {
+      await writeChunk(first, bytes, index)
+      await first.logChunk(index, await first.hashChunk(index), { isSure: false })
+    }
+    await first.logChunk(2, await first.hashChunk(2), { isSure: true })
+    await first.close()
+    const second = await store.openPartial(digest, SIZE)
+    expect([...second.unsure]).toEqual([1])
+    await second.discard()
+  })
+
+  it('takes the hash of a chunk that is known for the digest', async () => {
+    const { bytes, digest } = blobOf(SIZE)
+    const partial = await store.openPartial(digest, SIZE)
+    for (const index of [0, 1, 2, 3]) await writeChunk(partial, bytes, index)
+    for (const index of [0, 1, 2, 3]) {
+      const known = await partial.hashChunk(index)
+      expect(await partial.appendToDigest(index, known)).toBe(known)
+    }
+    expect(await partial.finishDigest()).toBe(digest)
+    await partial.commit()
+    await partial.close()
   })
 
   it('keeps nothing of a partial blob without a logged chunk', async () => {
@@ -219,7 +247,7 @@ describe.each([
     const { bytes, digest } = blobOf(SIZE)
     const first = await store.openPartial(digest, SIZE)
     await writeChunk(first, bytes, 0)
-    await first.logChunk(0, await first.hashChunk(0))
+    await first.logChunk(0, await first.hashChunk(0), { isSure: true })
     await first.close()
     const second = await store.openPartial(digest, SIZE - 1)
     expect(second.claimed.size).toBe(0)
@@ -243,7 +271,7 @@ describe.each([
     await partial[end]()
     const failed = { code: 'STORE_FAILED' }
     await expect(partial.write(0, [bytes])).rejects.toMatchObject(failed)
-    await expect(partial.logChunk(0, 'a'.repeat(64))).rejects.toMatchObject(failed)
+    await expect(partial.logChunk(0, 'a'.repeat(64), { isSure: true })).rejects.toMatchObject(failed)
     await expect(partial.hashChunk(0)).rejects.toMatchObject(failed)
     await expect(partial.appendToDigest(0)).rejects.toMatchObject(failed)
     await expect(partial.commit()).rejects.toMatchObject(failed)

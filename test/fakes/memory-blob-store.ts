@@ -9,6 +9,7 @@ import { MemoryPartialBlob } from './memory-partial-blob.ts'
 interface Kept {
   readonly bytes: Buffer
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  readonly unsure: ReadonlySet<number>
 }
 
 /** A store in memory, for tests. It holds no more than its quota and evicts nothing. */
@@ -99,17 +100,21 @@ export class MemoryBlobStore implements BlobStore {
     if (this.#open.has(digest)) throw new ShoalError('STORE_FAILED', 'the partial blob is open already')
     if (size > this.#quotaBytes) throw new ShoalError('STORE_FULL', 'the blob is larger than the quota')
     const kept = this.#kept.get(digest)
-    const { bytes, claimed } = kept?.bytes.length === size ? kept : { bytes: Buffer.alloc(size), claimed: new Map() }
+    const empty = { bytes: Buffer.alloc(size), claimed: new Map(), unsure: new Set<number>() }
+    const { bytes, claimed, unsure } = kept?.bytes.length === size ? kept : empty
     const partial = new MemoryPartialBlob({
       digest,
       plan: planChunks(size),
       bytes,
       claimed,
+      unsure,
       onEnd: (outcome, logged) => {
         this.#open.delete(digest)
         this.#kept.delete(digest)
         if (outcome === 'committed') this.#add(digest, bytes)
-        if (outcome === 'closed' && logged.size > 0) this.#kept.set(digest, { bytes, claimed: new Map(logged) })
+        if (outcome === 'closed' && logged.claimed.size > 0) {
+          this.#kept.set(digest, { bytes, claimed: new Map(logged.claimed), unsure: new Set(logged.unsure) })
+        }
       },
     })
     this.#open.set(digest, partial)

@@ -9,8 +9,12 @@ export interface MemoryPartialInit {
   readonly plan: ChunkPlan
   readonly bytes: Buffer
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  readonly unsure: ReadonlySet<number>
   /** Called once, with what there is to keep. */
-  readonly onEnd: (outcome: 'committed' | 'discarded' | 'closed', logged: ReadonlyMap<number, ChunkHash>) => void
+  readonly onEnd: (
+    outcome: 'committed' | 'discarded' | 'closed',
+    logged: Pick<PartialBlob, 'claimed' | 'unsure'>,
+  ) => void
 }
 
 /** A partial blob in memory, for tests. */
@@ -18,10 +22,12 @@ export class MemoryPartialBlob implements PartialBlob {
   readonly digest: Digest
   readonly plan: ChunkPlan
   readonly claimed: ReadonlyMap<number, ChunkHash>
+  readonly unsure: ReadonlySet<number>
   /** Set it to make the next calls of `write` and `logChunk` fail. */
   failure: ShoalError | undefined
   readonly #bytes: Buffer
   readonly #logged: Map<number, ChunkHash>
+  readonly #loggedUnsure: Set<number>
   readonly #onEnd: MemoryPartialInit['onEnd']
   #state: 'open' | 'committed' | 'discarded' | 'closed' = 'open'
   #running = createHash('sha256')
@@ -32,7 +38,9 @@ export class MemoryPartialBlob implements PartialBlob {
     this.plan = init.plan
     this.claimed = init.claimed
     this.#bytes = init.bytes
+    this.unsure = init.unsure
     this.#logged = new Map(init.claimed)
+    this.#loggedUnsure = new Set(init.unsure)
     this.#onEnd = init.onEnd
   }
 
@@ -59,12 +67,12 @@ export class MemoryPartialBlob implements PartialBlob {
     return createHash('sha256').update(this.#chunk(index)).digest('hex')
   }
 
-  async appendToDigest(index: number): Promise<ChunkHash> {
+  async appendToDigest(index: number, known?: ChunkHash): Promise<ChunkHash> {
     this.#mustBeOpen()
     if (index !== this.#appended) throw new ShoalError('INTERNAL', 'chunks must be appended in order')
     this.#appended += 1
     this.#running.update(this.#chunk(index))
-    return await this.hashChunk(index)
+    return known ?? (await this.hashChunk(index))
   }
 
   async finishDigest(): Promise<Digest> {
@@ -77,11 +85,13 @@ export class MemoryPartialBlob implements PartialBlob {
     this.#running = createHash('sha256')
   }
 
-  async logChunk(index: number, hash: ChunkHash): Promise<void> {
+  async logChunk(index: number, hash: ChunkHash, { isSure }: { readonly isSure: boolean }): Promise<void> {
     this.#mustBeOpen()
     this.#chunk(index)
     if (this.failure !== undefined) throw this.failure
     this.#logged.set(index, hash)
+    if (isSure) this.#loggedUnsure.delete(index)
+    else this.#loggedUnsure.add(index)
   }
 
   async commit(): Promise<void> {
@@ -101,7 +111,7 @@ export class MemoryPartialBlob implements PartialBlob {
 
   #end(outcome: 'committed' | 'discarded' | 'closed'): void {
     this.#state = outcome
-    this.#onEnd(outcome, this.#logged)
+    this.#onEnd(outcome, { claimed: this.#logged, unsure: this.#loggedUnsure })
   }
 
   #chunk(index: number): Buffer {

@@ -16,9 +16,12 @@ const SIZE = 100 * 1024 * 1024
 const { count } = planChunks(SIZE)
 const records = fc.array(fc.tuple(fc.nat({ max: count - 1 }), hex64), { maxLength: 20 })
 
-function logOf(entries: readonly (readonly [number, string])[], size = SIZE): Buffer {
+function logOf(entries: readonly (readonly [index: number, hash: string, isSure?: boolean])[], size = SIZE): Buffer {
   const header = encodeLogHeader(DIGEST, size)
-  return Buffer.concat([header, ...entries.map(([index, hash]) => encodeLogRecord(header, index, hash))])
+  return Buffer.concat([
+    header,
+    ...entries.map(([index, hash, isSure = true]) => encodeLogRecord(header, index, hash, { isSure })),
+  ])
 }
 
 describe('a chunk log', () => {
@@ -28,6 +31,23 @@ describe('a chunk log', () => {
         const parsed = parseChunkLog(logOf(entries))
         expect(parsed).toMatchObject({ digest: DIGEST, size: SIZE })
         expect(parsed?.claimed).toEqual(new Map(entries))
+      }),
+    )
+  })
+
+  it('tells which chunks rest on the word of one peer, by the last record of each', () => {
+    const flagged = fc.array(fc.tuple(fc.nat({ max: 5 }), hex64, fc.boolean()), { maxLength: 20 })
+    fc.assert(
+      fc.property(flagged, (entries) => {
+        const parsed = parseChunkLog(logOf(entries))
+        const sure = new Map(entries.map(([index, , isSure]) => [index, isSure]))
+        expect(parsed?.claimed).toEqual(new Map(entries.map(([index, hash]) => [index, hash])))
+        expect([...(parsed?.unsure ?? [])].sort()).toEqual(
+          [...sure]
+            .filter(([, isSure]) => !isSure)
+            .map(([index]) => index)
+            .sort(),
+        )
       }),
     )
   })
@@ -71,7 +91,7 @@ describe('a chunk log', () => {
   })
 
   it('does not take a record of another log, nor one of a chunk that the blob does not have', () => {
-    const foreign = encodeLogRecord(encodeLogHeader(DIGEST, SIZE + 1), 0, 'cd'.repeat(32))
+    const foreign = encodeLogRecord(encodeLogHeader(DIGEST, SIZE + 1), 0, 'cd'.repeat(32), { isSure: true })
     expect(parseChunkLog(Buffer.concat([logOf([]), foreign]))?.claimed.size).toBe(0)
     expect(parseChunkLog(logOf([[count, 'cd'.repeat(32)]]))?.claimed.size).toBe(0)
   })
