@@ -24,7 +24,7 @@ const SYNC_EVERY_BYTES = 64 * 1024 * 1024
 export interface PartialHome {
   /**
    * Moves the synced file among the blobs and removes the log.
-   * @param hashes of all chunks, if the reading that gave the blob's digest gave them
+   * @param hashes of all chunks, if the digest was over all of them and matched
    */
   commit(hashes: readonly ChunkHash[] | undefined): Promise<void>
   /** Removes both files, which are closed. */
@@ -61,7 +61,7 @@ export class DiskPartialBlob implements PartialBlob {
   readonly #running: RunningDigest | InlineDigest
   readonly #jobs = new Set<Promise<unknown>>()
   #state: State = 'open'
-  /** From the same reading as the digest, by index. */
+  /** Of the bytes that the digest is over, by index. */
   readonly #appendedHashes = new Map<number, ChunkHash>()
   #appended = 0
   #isMatched = false

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,7 +9,8 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
+import { chunkEnd, chunkStart, planChunks } from '../../src/blob/chunk-plan.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { DataDirLock } from '../../src/store/data-dir-lock.ts'
 import { DiskBlobStore } from '../../src/store/disk-blob-store.ts'
 import { HashPool } from '../../src/store/hash-pool.ts'
@@ -46,6 +48,15 @@ function spawnWriter(seed: number): Writer {
   return { process: started, exited: once(started, 'exit') }
 }
 
+function hashesOf(bytes: Uint8Array): string[] {
+  const plan = planChunks(bytes.length)
+  return Array.from({ length: plan.count }, (_, index) =>
+    createHash('sha256')
+      .update(bytes.subarray(chunkStart(plan, index), chunkEnd(plan, index)))
+      .digest('hex'),
+  )
+}
+
 /** Lets a writer run and kills it some time after it is ready. @returns what it said */
 async function runAndKill({ process: running, exited }: Writer, afterMs: number): Promise<string[]> {
   const said: string[] = []
@@ -69,8 +80,10 @@ async function runAndKill({ process: running, exited }: Writer, afterMs: number)
 it(`has lost nothing and holds nothing wrong after ${KILLS} kills (seed ${SEED})`, { timeout: 60_000 }, async () => {
   const random = seededRandom(SEED)
   const blobs = knownBlobs()
+  const expectedHashes = new Map(blobs.map(({ digest, bytes }) => [digest, hashesOf(bytes)]))
   const finished = new Set<string>()
   let goodClaims = 0
+  let keptMaps = 0
   writer = spawnWriter(SEED)
 
   for (let kill = 0; kill < KILLS; kill += 1) {
@@ -92,6 +105,13 @@ it(`has lost nothing and holds nothing wrong after ${KILLS} kills (seed ${SEED})
     }
     const held = new Set<string>(store.list().map((blob) => blob.digest))
     expect([...finished].filter((digest) => !held.has(digest))).toEqual([])
+    for (const { digest } of store.list()) {
+      expect(await store.chunkHashes(digest, { signal })).toEqual(expectedHashes.get(digest))
+    }
+    const maps = await readdir(join(dir, 'maps'), { recursive: true, withFileTypes: true }).catch(() => [])
+    const mapped = maps.filter((entry) => entry.isFile()).map((entry) => digestOf('sha256', entry.name))
+    expect(mapped.filter((digest) => !held.has(digest))).toEqual([])
+    keptMaps += mapped.length
     expect((await readdir(join(dir, 'partial'))).filter((name) => name.endsWith('.tmp'))).toEqual([])
 
     for (const { digest, bytes } of blobs.filter((blob) => !held.has(blob.digest))) {
@@ -112,4 +132,5 @@ it(`has lost nothing and holds nothing wrong after ${KILLS} kills (seed ${SEED})
   }
   expect(finished.size).toBeGreaterThan(0)
   expect(goodClaims).toBeGreaterThan(0)
+  expect(keptMaps).toBeGreaterThan(0)
 })
