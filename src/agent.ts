@@ -81,7 +81,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const origin = openOrigin(config, log, { version, instanceId, environment })
   stack.defer(() => origin.close())
   const swarm = noSwarm
-  const peers = new PeerKnowledge({ swarm, log: log.child({ component: 'peers' }) })
+  const peers = new PeerKnowledge({ swarm, clock, log: log.child({ component: 'peers' }) })
   stack.defer(() => peers.stop())
   const outages = new Outages({ clock }, { patienceMs: config.origin.patience })
   const access = new Access(

@@ -7,6 +7,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
+import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { linkSignals } from '../util/signals.ts'
@@ -23,19 +24,25 @@ const MAX_UNDER_WAY = 256
 
 type Questions = Pick<Swarm, 'hasPeers' | 'findTag' | 'findAdmission' | 'findLink' | 'hasBlob'>
 
+type Value = SeenTag | number | true | undefined
+
 interface Answer {
-  readonly value: SeenTag | number | true | undefined
+  readonly value: Value
+  /** Milliseconds since the epoch. */
+  readonly until: number
 }
 
 export class PeerKnowledge {
   readonly #swarm: Questions
+  readonly #clock: Clock
   readonly #log: Logger
   readonly #answers = new LRUCache<string, Answer>({ max: MAX_REMEMBERED })
-  readonly #underWay = new Map<string, Promise<Answer>>()
+  readonly #underWay = new Map<string, Promise<Value>>()
   readonly #stopped = new AbortController()
 
-  constructor(components: { readonly swarm: Questions; readonly log: Logger }) {
+  constructor(components: { readonly swarm: Questions; readonly clock: Clock; readonly log: Logger }) {
     this.#swarm = components.swarm
+    this.#clock = components.clock
     this.#log = components.log
   }
 
@@ -79,7 +86,7 @@ export class PeerKnowledge {
   }
 
   /** @throws the signal's reason, nothing else */
-  async #ask<T extends Answer['value']>(
+  async #ask<T extends Value>(
     key: string,
     ask: (options: Abortable) => Promise<T>,
     { signal }: Abortable,
@@ -87,31 +94,30 @@ export class PeerKnowledge {
     signal.throwIfAborted()
     const known = this.#answers.get(key)
     // The key begins with the kind of question, and so decides on the type of its answer.
-    if (known !== undefined) return known.value as T
+    if (known !== undefined && this.#clock() < known.until) return known.value as T
     const running = this.#underWay.get(key)
     if (running === undefined && (!this.#swarm.hasPeers || this.#underWay.size >= MAX_UNDER_WAY)) return undefined
-    const answer = await raceAbort(running ?? this.#start(key, ask), signal)
-    return answer.value as T
+    return (await raceAbort(running ?? this.#start(key, ask), signal)) as T
   }
 
-  #start(key: string, ask: (options: Abortable) => Promise<Answer['value']>): Promise<Answer> {
-    const answer = this.#run(ask).then((given) => {
+  #start(key: string, ask: (options: Abortable) => Promise<Value>): Promise<Value> {
+    const answer = this.#run(ask).then((value) => {
       this.#underWay.delete(key)
-      const ttl = given.value === undefined ? NOTHING_MEMORY_MS : FOUND_MEMORY_MS
-      if (!this.#stopped.signal.aborted) this.#answers.set(key, given, { ttl })
-      return given
+      const memoryMs = value === undefined ? NOTHING_MEMORY_MS : FOUND_MEMORY_MS
+      if (!this.#stopped.signal.aborted) this.#answers.set(key, { value, until: this.#clock() + memoryMs })
+      return value
     })
     this.#underWay.set(key, answer)
     return answer
   }
 
-  async #run(ask: (options: Abortable) => Promise<Answer['value']>): Promise<Answer> {
+  async #run(ask: (options: Abortable) => Promise<Value>): Promise<Value> {
     using limited = linkSignals([this.#stopped.signal], ANSWER_MS)
     try {
-      return { value: await raceAbort(ask(limited), limited.signal) }
+      return await raceAbort(ask(limited), limited.signal)
     } catch (error) {
       this.#log.debug({ err: error }, 'peers gave no answer')
-      return { value: undefined }
+      return undefined
     }
   }
 }

@@ -30,5 +30,6 @@ export function firstGood<T>(
       },
     )
   }
+  if (left === 0) resolve(undefined)
   return promise
 }

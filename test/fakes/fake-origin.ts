@@ -1,0 +1,55 @@
+import type { Abortable, Descriptor, Identity, ManifestBytes, Origin, Scope } from '../../src/blob/ports.ts'
+import { ShoalError } from '../../src/errors.ts'
+import type { Digest } from '../../src/oci/digest.ts'
+
+/** An origin for questions about manifests: what it has, and how it fails, is what the test says. */
+export class FakeOrigin
+  implements Pick<Origin, 'identity' | 'resolveTag' | 'fetchManifest' | 'checkManifest' | 'checkBlob'>
+{
+  readonly tags = new Map<string, Descriptor>()
+  readonly manifests = new Map<Digest, ManifestBytes>()
+  readonly asked: string[] = []
+  /** Of requests without credentials of their own. */
+  own: Identity = { key: 'anonymous', kind: 'anonymous' }
+  /** Every question ends in it. */
+  error: ShoalError | undefined
+  /** No question is answered before its signal aborts. */
+  isHanging = false
+
+  identity({ authorization }: Scope): Identity {
+    return authorization === undefined ? this.own : { key: `client:${authorization}`, kind: 'client' }
+  }
+
+  async resolveTag(_scope: Scope, tag: string, options: Abortable): Promise<Descriptor> {
+    return await this.#answer(`tag ${tag}`, this.tags.get(tag), options)
+  }
+
+  async fetchManifest(_scope: Scope, digest: Digest, options: Abortable): Promise<ManifestBytes> {
+    return await this.#answer(`get ${digest}`, this.manifests.get(digest), options)
+  }
+
+  async checkManifest(_scope: Scope, digest: Digest, options: Abortable): Promise<void> {
+    await this.#answer(`head ${digest}`, this.manifests.get(digest), options)
+  }
+
+  async checkBlob(_scope: Scope, digest: Digest, options: Abortable): Promise<number> {
+    return await this.#answer(`blob ${digest}`, 1, options)
+  }
+
+  goDown(): void {
+    this.error = new ShoalError('ORIGIN_UNAVAILABLE', 'down')
+  }
+
+  async #answer<T>(question: string, answer: T | undefined, { signal }: Abortable): Promise<T> {
+    this.asked.push(question)
+    if (this.isHanging) {
+      const { promise, reject } = Promise.withResolvers<never>()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      await promise
+    }
+    signal.throwIfAborted()
+    if (this.error !== undefined) throw this.error
+    if (answer === undefined) throw new ShoalError('MANIFEST_UNKNOWN', 'unknown')
+    return answer
+  }
+}
