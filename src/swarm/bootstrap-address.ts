@@ -33,5 +33,5 @@ export async function expandAddress(
   return found
     .slice(0, MAX_RECORDS)
     .filter((host) => isIP(host) !== 0)
-    .map((host) => ({ ...address, host }))
+    .map((host) => ({ host, port: address.port, id: address.id }))
 }

@@ -44,7 +44,7 @@ export class KnownPeers {
 
   /** The last noted first. */
   addresses(): PeerAddress[] {
-    return [...this.#peers].reverse().flatMap(([id, addresses]) =>
+    return [...this.#peers].toReversed().flatMap(([id, addresses]) =>
       addresses.flatMap((text) => {
         const address = parseMultiaddr(text)
         return address === undefined ? [] : [{ ...address, id }]

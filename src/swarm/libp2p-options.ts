@@ -87,9 +87,9 @@ export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> 
       // A fleet that starts at once may come from one address: libp2p's 5 a second and 10 at a time would refuse it.
       inboundConnectionThreshold: 10_000,
       maxIncomingPendingConnections: 512,
-      maxParallelDials: 32,
+      maxParallelDials: 16,
       dialTimeout: parts.dialMs,
-      addressDialTimeout: parts.dialMs / 2,
+      addressDialTimeout: parts.dialMs * 0.6,
       inboundUpgradeTimeout: parts.upgradeMs,
       reconnectRetries: 0,
       // Peers tell addresses, and an address may not cause a lookup of a name.
@@ -113,8 +113,8 @@ export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> 
         clientMode: false,
         peerInfoMapper: passthroughMapper,
         kBucketSize: K,
-        // All holders of a record are asked at once: one round trip to the first that knows.
-        alpha: K,
+        // Every stream that is opened beside it delays the first answer.
+        alpha: 3,
         disjointPaths: 1,
         // An agent alone gets its answer, "nobody", at once.
         allowQueryWithZeroPeers: true,

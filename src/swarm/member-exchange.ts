@@ -5,6 +5,7 @@
  *
  * On a stream of `/shoal/members/1`: one message of CBOR, [[id, [multiaddr, …]], …], with a length in front.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { decode, encode } from 'cborg'
@@ -20,7 +21,7 @@ const PROTOCOL = '/shoal/members/1'
 const FULL_MESH = 64
 const MAX_ADDRESSES = 4
 const MESSAGE_BYTES = 32 * 1024
-const DIALS_AT_ONCE = 8
+const DIALS_AT_ONCE = 4
 /** Names that one member can make this agent dial. */
 const MAX_TOLD = 64
 
@@ -32,6 +33,8 @@ const schema = z
     ]),
   )
   .max(MAX_TOLD)
+
+type Told = z.output<typeof schema>
 
 export interface MemberExchangeComponents {
   readonly members: Pick<Members, 'self' | 'connected' | 'subscribe' | 'openStream' | 'handle'>
@@ -102,26 +105,41 @@ export class MemberExchange {
     }
   }
 
-  async #connect(told: z.output<typeof schema>): Promise<void> {
-    const { members, connectAt, log } = this.#components
+  /** Of two that hear of each other at the same time one dials; the other one only if that comes to nothing. */
+  async #connect(told: Told): Promise<void> {
+    const { self } = this.#components.members
+    const { signal } = this.#stopping
+    await this.#dialAll(told.filter(([id]) => id < self))
+    const rest = told.filter(([id]) => id > self && !this.#components.members.connected.has(id))
+    if (rest.length === 0) return
+    await delay(this.#timing.askMs * 2, undefined, { signal, ref: false })
+    await this.#dialAll(rest)
+  }
+
+  async #dialAll(told: Told): Promise<void> {
+    const { members } = this.#components
     const waiting = [...told]
     const dialNext = async (): Promise<void> => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const [id, addresses] = next
         if (members.connected.size >= FULL_MESH || this.#stopping.signal.aborted) return
-        if (id === members.self || members.connected.has(id) || this.#dialling.has(id)) continue
-        this.#dialling.add(id)
-        using within = linkSignals([this.#stopping.signal], this.#timing.answerMs)
-        try {
-          await connectAt(id, addresses, within)
-        } catch (error) {
-          log.debug({ peer: id, err: error }, 'a member of others is not reached')
-        } finally {
-          this.#dialling.delete(id)
-        }
+        if (!members.connected.has(id) && !this.#dialling.has(id)) await this.#dial(id, addresses)
       }
     }
     await Promise.all(Array.from({ length: DIALS_AT_ONCE }, dialNext))
+  }
+
+  async #dial(id: string, addresses: readonly string[]): Promise<void> {
+    const { connectAt, log } = this.#components
+    this.#dialling.add(id)
+    using within = linkSignals([this.#stopping.signal], this.#timing.answerMs)
+    try {
+      await connectAt(id, addresses, within)
+    } catch (error) {
+      log.debug({ peer: id, err: error }, 'a member of others is not reached')
+    } finally {
+      this.#dialling.delete(id)
+    }
   }
 
   async #tell(stream: Stream, asker: Member): Promise<void> {
@@ -129,7 +147,11 @@ export class MemberExchange {
     using within = linkSignals([this.#stopping.signal], this.#timing.answerMs)
     const ids = [...members.connected.keys()].filter((id) => id !== asker.id).slice(-MAX_TOLD)
     const told = await Promise.all(
-      ids.map(async (id) => [id, (await addressesOf(id, within)).slice(0, MAX_ADDRESSES)] as const),
+      ids.map(async (id) => {
+        // Somebody who came just now has not told its addresses yet.
+        const addresses = await addressesOf(id, within).catch(() => [])
+        return [id, addresses.filter(isNumericMultiaddr).slice(0, MAX_ADDRESSES)] as const
+      }),
     )
     const message = encode(told.filter(([, addresses]) => addresses.length > 0))
     await lpStream(stream).write(message, within)

@@ -122,7 +122,7 @@ export class MemberTable {
   }
 
   #tell(call: (events: MemberEvents) => void): void {
-    for (const events of [...this.#subscribers]) {
+    for (const events of this.#subscribers) {
       try {
         call(events)
       } catch (error) {

@@ -43,7 +43,7 @@ export interface EncrypterInit {
   readonly helloMs: number
 }
 
-type Secured = SecuredConnection<unknown>
+type Secured = SecuredConnection
 
 export function membershipEncrypter(
   components: EncrypterComponents,

@@ -1,0 +1,172 @@
+/**
+ * Who has what, in the DHT. A key is a digest; its CID names it there. Owns the queue of what is announced; `stop` ends
+ * what is under way. A record says that its peer had the key once: whoever asks it must take "no" for an answer.
+ */
+import type { KadDHT } from '@libp2p/kad-dht'
+import { CID } from 'multiformats/cid'
+import * as multihash from 'multiformats/hashes/digest'
+import type { Abortable } from '../blob/ports.ts'
+import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import { linkSignals } from '../util/signals.ts'
+import { AnnounceQueue } from './announce-queue.ts'
+import type { Members, ProviderDirectory } from './swarm-ports.ts'
+
+export interface DirectoryMetrics {
+  /** @param seconds until the first provider, or until the search ended without one */
+  lookedUp(found: boolean, seconds: number): void
+  announced(outcome: 'sent' | 'failed'): void
+}
+
+export interface DhtProviderDirectoryComponents {
+  readonly node: Pick<Members, 'self' | 'connected' | 'subscribe'> & {
+    readonly libp2p: { readonly services: { readonly dht: KadDHT } }
+  }
+  readonly metrics: DirectoryMetrics
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface DhtProviderDirectoryInit {
+  /** How long a record is good, milliseconds. */
+  readonly recordMs: number
+}
+
+/** An image has about a dozen blobs, and each costs some 20 ms of CPU to announce; the rest stays with pulls. */
+const RATE = { burst: 24, perSecond: 4, maxKeys: 100_000 }
+const AT_ONCE = 2
+const ANNOUNCE_MS = 20_000
+const FIND_MS = 10_000
+/** Holders of a record know much the same: the rest of them cost more than they add. */
+const ANSWERS = 2
+
+/** https://github.com/multiformats/multicodec/blob/master/table.csv */
+const RAW = 0x55
+const SHA2_256 = 0x12
+
+export class DhtProviderDirectory implements ProviderDirectory {
+  readonly #components: DhtProviderDirectoryComponents
+  readonly #queue: AnnounceQueue<Digest>
+  readonly #stopping = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #unsubscribe = (): void => {}
+  #timer: NodeJS.Timeout | undefined
+  /** Members that came or went. */
+  #turnover = 0
+
+  constructor(components: DhtProviderDirectoryComponents, init: DhtProviderDirectoryInit) {
+    this.#components = components
+    this.#queue = new AnnounceQueue(
+      { clock: components.clock, random: Math.random },
+      { ...RATE, validityMs: init.recordMs },
+    )
+  }
+
+  /** After the node has started. */
+  start(): void {
+    const changed = (): void => {
+      this.#turnover += 1
+      this.#announceNext()
+    }
+    this.#unsubscribe = this.#components.node.subscribe({ joined: changed, left: changed })
+    this.#announceNext()
+  }
+
+  /** Before the node stops. */
+  async stop(): Promise<void> {
+    this.#unsubscribe()
+    this.#stopping.abort()
+    clearTimeout(this.#timer)
+    await Promise.all(this.#running)
+  }
+
+  async *find(key: Digest, { signal }: Abortable): AsyncGenerator<string, void, void> {
+    const cid = cidOf(key)
+    if (cid === undefined) return
+    const { node, clock, metrics, log } = this.#components
+    const startedAt = clock()
+    const seen = new Set([node.self])
+    let answers = 0
+    const noteFirst = (): void => metrics.lookedUp(seen.size > 1, (clock() - startedAt) / 1000)
+    using within = linkSignals([signal, this.#stopping.signal], FIND_MS)
+    try {
+      if (within.signal.aborted) return
+      for await (const event of node.libp2p.services.dht.findProviders(cid, { signal: within.signal })) {
+        if (event.name === 'PROVIDER') {
+          for (const provider of event.providers.map(({ id }) => id.toString())) {
+            if (seen.has(provider)) continue
+            seen.add(provider)
+            if (seen.size === 2) noteFirst()
+            yield provider
+          }
+        } else if (answers >= ANSWERS) {
+          return
+        } else if (event.name === 'PEER_RESPONSE' && event.from.toString() !== node.self) {
+          if (event.providers.some(({ id }) => id.toString() !== node.self)) answers += 1
+        }
+      }
+    } catch (error) {
+      log.debug({ digest: key, err: error }, 'a search for providers ended early')
+    } finally {
+      if (seen.size === 1) noteFirst()
+    }
+  }
+
+  announce(key: Digest): void {
+    if (cidOf(key) === undefined || !this.#queue.add(key)) return
+    this.#announceNext()
+  }
+
+  /** Others forget it when its record expires. */
+  withdraw(key: Digest): void {
+    this.#queue.remove(key)
+    const cid = cidOf(key)
+    if (cid === undefined || this.#stopping.signal.aborted) return
+    this.#track(this.#components.node.libp2p.services.dht.cancelReprovide(cid, this.#stopping))
+  }
+
+  /** Nobody to tell: the queue waits for a member. */
+  #announceNext(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const { node } = this.#components
+    while (!this.#stopping.signal.aborted && node.connected.size > 0 && this.#running.size < AT_ONCE) {
+      const next = this.#queue.next({ turnover: this.#turnover, size: node.connected.size })
+      if (next.type === 'wait') this.#timer = setTimeout(() => this.#announceNext(), next.ms).unref()
+      if (next.type !== 'announce') return
+      this.#track(this.#announce(next.key).finally(() => setImmediate(() => this.#announceNext())))
+    }
+  }
+
+  async #announce(key: Digest): Promise<void> {
+    const { node, metrics } = this.#components
+    const swarm = { turnover: this.#turnover, size: node.connected.size }
+    const cid = cidOf(key)
+    if (cid === undefined) return
+    let told = 0
+    try {
+      using within = linkSignals([this.#stopping.signal], ANNOUNCE_MS)
+      for await (const event of node.libp2p.services.dht.provide(cid, { signal: within.signal })) {
+        if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told += 1
+      }
+    } finally {
+      if (told > 0) this.#queue.done(key, swarm)
+      else this.#queue.failed(key)
+      metrics.announced(told > 0 ? 'sent' : 'failed')
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#components.log.debug({ err: error }, 'a key is not announced'))
+      .finally(() => this.#running.delete(tracked))
+    this.#running.add(tracked)
+  }
+}
+
+/** Undefined for what the DHT is not used for. */
+function cidOf(key: Digest): CID | undefined {
+  if (digestAlgorithm(key) !== 'sha256') return undefined
+  return CID.createV1(RAW, multihash.create(SHA2_256, Buffer.from(digestHex(key), 'hex')))
+}
