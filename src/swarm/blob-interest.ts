@@ -43,14 +43,22 @@ export class BlobInterest {
   readonly #asked = new Map<string, Asked>()
   readonly #stated = new Map<string, ChunkStatement>()
   readonly #subscribers = new Set<SwarmEvents>()
+  /** Who joined, whether or not it listens yet. */
+  #holders = 0
 
   constructor(components: BlobInterestComponents, key: BlobKey) {
     this.#components = components
     this.key = key
   }
 
-  get isWanted(): boolean {
-    return this.#subscribers.size > 0
+  hold(): void {
+    this.#holders += 1
+  }
+
+  /** @returns whether nobody holds it any more */
+  release(): boolean {
+    this.#holders -= 1
+    return this.#holders === 0
   }
 
   /** Peers that were asked and have not answered. */
@@ -72,10 +80,6 @@ export class BlobInterest {
 
   unsubscribe(events: SwarmEvents): void {
     this.#subscribers.delete(events)
-  }
-
-  searched(): void {
-    this.#emit((events) => events.searched())
   }
 
   hasAsked(peer: string): boolean {

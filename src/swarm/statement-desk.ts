@@ -3,13 +3,18 @@
  * it is bounded by the hashes it holds.
  */
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { ChunkStatement } from '../blob/ports.ts'
+import type { Clock } from '../util/clock.ts'
+import { RateLimit } from './rate-limit.ts'
 import { parseStatement, verifyStatement } from './statement.ts'
 import type { Members } from './swarm-ports.ts'
 
 // about 2.5 MB
 const MAX_KEPT_HASHES = 24_576
+/** New statements from one peer; each costs a verification of about 0.1 ms. */
+const RATE = { perSecond: 200, burst: 2_000 }
 
 const keys = new WeakMap<ChunkStatement, string>()
 
@@ -30,14 +35,28 @@ export class StatementDesk {
     sizeCalculation: (statement) => statement.hashes.size,
   })
   readonly #pending = new Map<string, Promise<ChunkStatement>>()
+  readonly #clock: Clock
+  readonly #rates = new LRUCache<string, RateLimit>({ max: 1_000 })
 
-  constructor(components: { readonly members: Pick<Members, 'verify'> }) {
+  constructor(components: { readonly members: Pick<Members, 'verify'>; readonly clock: Clock }) {
     this.#members = components.members
+    this.#clock = components.clock
   }
 
   /** What was verified before, without waiting. */
   known(encoded: Uint8Array): ChunkStatement | undefined {
     return this.#verified.get(keyOf(encoded))
+  }
+
+  /** Like `verify`, but not faster than one peer may cause work. */
+  async verifyFrom(peer: string, encoded: Uint8Array): Promise<ChunkStatement> {
+    const known = this.known(encoded)
+    if (known !== undefined) return known
+    const rate = this.#rates.get(peer) ?? new RateLimit({ clock: this.#clock }, RATE)
+    this.#rates.set(peer, rate)
+    const waitMs = rate.take(1)
+    if (waitMs > 0) await delay(waitMs, undefined, { ref: false })
+    return this.verify(encoded)
   }
 
   /** @throws ShoalError PEER_MISBEHAVED when it is no statement or its signature does not match */

@@ -66,6 +66,8 @@ export interface AskMessage {
   readonly registry: string
   readonly repository: string
   readonly tag: string | undefined
+  /** Whether it is in the repository. */
+  readonly digest: Digest | undefined
   readonly identities: readonly string[]
 }
 
@@ -76,6 +78,7 @@ export interface ToldMessage {
   readonly record: Uint8Array | undefined
   /** Milliseconds since the epoch. */
   readonly admittedAt: number | undefined
+  readonly isLinked: boolean
 }
 
 export type BlobMessage = WantMessage | HaveMessage | MoreMessage | OthersMessage
@@ -87,12 +90,10 @@ const index = z
   .int()
   .nonnegative()
   .max(MAX_CHUNKS - 1)
-const blob = {
-  digest: z
-    .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES)
-    .transform(digestFromBytes),
-  registry,
-}
+const digest = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES)
+  .transform(digestFromBytes)
+const blob = { digest, registry }
 const statements = { statements: z.array(bytesUpTo(MAX_STATEMENT_BYTES)).max(MAX_STATEMENTS) }
 
 const schema = z.discriminatedUnion('type', [
@@ -117,6 +118,7 @@ const schema = z.discriminatedUnion('type', [
     registry,
     repository: z.string().min(1).max(255),
     tag: z.string().min(1).max(128).optional(),
+    digest: digest.optional(),
     identities: z.array(z.string().min(1).max(256)).max(MAX_IDENTITIES),
   }),
   z.strictObject({
@@ -124,13 +126,14 @@ const schema = z.discriminatedUnion('type', [
     id: z.int().nonnegative(),
     record: bytesUpTo(MAX_TAG_RECORD_BYTES).optional(),
     admittedAt: z.int().nonnegative().optional(),
+    isLinked: z.boolean(),
   }),
 ])
 
 export function encodeMessage(message: WireMessage): Uint8Array {
   const fields: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(message)) if (value !== undefined) fields[name] = value
-  if ('digest' in message) fields['digest'] = digestToBytes(message.digest)
+  if ('digest' in message && message.digest !== undefined) fields['digest'] = digestToBytes(message.digest)
   return encodeCanonical(fields)
 }
 
@@ -139,7 +142,7 @@ export function decodeMessage(bytes: Uint8Array): WireMessage {
   const parsed = schema.safeParse(decodeStrict(bytes, { maxItems: MAX_INDEXES + 256 }))
   if (!parsed.success) throw new ShoalError('PEER_MISBEHAVED', 'not a message', { cause: parsed.error })
   const message = parsed.data
-  if (message.type === 'ask') return { ...message, tag: message.tag }
+  if (message.type === 'ask') return { ...message, tag: message.tag, digest: message.digest }
   if (message.type === 'told') return { ...message, record: message.record, admittedAt: message.admittedAt }
   if (message.type !== 'have') return message
   const { count } = planChunks(message.size)

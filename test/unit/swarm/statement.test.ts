@@ -15,7 +15,7 @@ const SIZE = 10 * 256 * 1024 + 5
 const HASHES = Array.from({ length: planChunks(SIZE).count }, (_, index) => hex(`chunk ${index}`))
 
 const members = new FakeSwarm().agent()
-const desk = new StatementDesk({ members })
+const desk = new StatementDesk({ members, clock: Date.now })
 const read = async (encoded: Uint8Array) => verifyStatement(members, parseStatement(encoded))
 
 describe('statements about chunks', () => {

@@ -39,6 +39,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     registry: fc.constant('r'),
     repository: fc.constant('a/b'),
     tag: optional(fc.constant('latest')),
+    digest: optional(key.digest),
     identities: fc.constant(['anonymous']),
   }),
   fc.record({
@@ -46,6 +47,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     id: fc.nat(),
     record: optional(bytes),
     admittedAt: optional(fc.nat()),
+    isLinked: fc.boolean(),
   }),
 )
 
