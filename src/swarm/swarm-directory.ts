@@ -1,0 +1,260 @@
+/**
+ * The other agents, as the core sees them: implements `Swarm` on membership, directory, lane and swarm protocol. Owns what belongs together of these: who is asked
+ * about which blob, who is answered, what is proven. Created, started before the members, and stopped by `agent.ts`.
+ */
+
+import type { Abortable, BlobSwarm, SeenTag, SharedContent, Swarm, SwarmEvents } from '../blob/ports.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Repository } from '../oci/reference.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import { linkSignals } from '../util/signals.ts'
+import { BlobInterests } from './blob-interests.ts'
+import { isSwarmDigest } from './digest-bytes.ts'
+import { OriginMemory } from './origin-memory.ts'
+import { OwnStatements } from './own-statements.ts'
+import type { PeerLedger } from './peer-ledger.ts'
+import { SEARCH_LIMITS } from './peer-search.ts'
+import type { PeerView } from './peer-standing.ts'
+import { ProofDesk } from './proof-desk.ts'
+import { QuestionDesk } from './question-desk.ts'
+import { fetchSmall, hasAllChunks } from './small-blob-fetcher.ts'
+import { StatementDesk } from './statement-desk.ts'
+import { Suppliers } from './suppliers.ts'
+import type { SwarmMetrics } from './swarm-metrics.ts'
+import type { Ban, Lane, Members, ProviderDirectory } from './swarm-ports.ts'
+import { SwarmProtocol } from './swarm-protocol.ts'
+import { tagKey } from './tag-record.ts'
+import { WantDesk } from './want-desk.ts'
+import type { BlobKey, WireMessage } from './wire-messages.ts'
+
+export interface SwarmDirectoryComponents {
+  readonly members: Members
+  readonly directory: ProviderDirectory
+  readonly lane: Lane
+  readonly content: SharedContent
+  readonly ledger: PeerLedger
+  readonly metrics: SwarmMetrics
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface SwarmDirectoryInit {
+  /** Whether tags are asked about, announced and told. */
+  readonly shareTags: boolean
+}
+
+/** How long `hasBlob` looks at most, in milliseconds. */
+const HAS_BLOB_MS = 5_000
+
+const ignore = (): void => {}
+
+function findNobody(events: SwarmEvents): () => void {
+  let hasLeft = false
+  queueMicrotask(() => {
+    if (!hasLeft) events.searched()
+  })
+  return () => {
+    hasLeft = true
+  }
+}
+
+export class SwarmDirectory implements Swarm {
+  readonly #components: SwarmDirectoryComponents
+  readonly #init: SwarmDirectoryInit
+  readonly #protocol: SwarmProtocol
+  readonly #statements: StatementDesk
+  readonly #own: OwnStatements
+  readonly #interests: BlobInterests
+  readonly #wants: WantDesk
+  readonly #proofs: ProofDesk
+  readonly #questions: QuestionDesk
+  readonly #memory: OriginMemory
+  #subscriptions: (() => void)[] = []
+
+  constructor(components: SwarmDirectoryComponents, init: SwarmDirectoryInit) {
+    const { members, ledger } = components
+    this.#components = components
+    this.#init = init
+    this.#protocol = new SwarmProtocol(components)
+    this.#statements = new StatementDesk(components)
+    const send = (peer: string, message: WireMessage): boolean => this.#protocol.send(peer, message)
+    const suppliers = new Suppliers()
+    this.#own = new OwnStatements(components)
+    this.#interests = new BlobInterests({ ...components, statements: this.#statements, suppliers, send }, SEARCH_LIMITS)
+    this.#wants = new WantDesk({
+      ...components,
+      statements: this.#own,
+      send,
+      hasHeard: (peer, key, statement) => this.#interests.hasHeard(peer, key, statement),
+    })
+    const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
+    this.#proofs = new ProofDesk({ ...components, send, verify })
+    this.#questions = new QuestionDesk({ ...components, send }, init)
+    this.#memory = new OriginMemory({
+      ...components,
+      members,
+      questions: this.#questions,
+      suppliers,
+      isBanned: (peer) => ledger.isBanned(peer),
+      abused: (peer, why) => ledger.abused(peer, why),
+    })
+  }
+
+  /** Before the members start. */
+  start(): void {
+    const { members, ledger, content } = this.#components
+    this.#protocol.start({
+      message: (peer, message) => this.#onMessage(peer, message),
+      lost: (peer) => {
+        this.#wants.drop(peer)
+        this.#questions.drop(peer)
+      },
+      resync: (peer) => this.#interests.resync(peer),
+    })
+    this.#subscriptions = [
+      members.subscribe({
+        joined: (member) => {
+          ledger.joined(member)
+          this.#proofs.joined(member.id)
+        },
+        left: ({ id }) => {
+          ledger.left(id)
+          this.#wants.drop(id)
+          this.#questions.drop(id)
+          this.#interests.drop(id)
+        },
+      }),
+      ledger.subscribe((ban) => this.#onBan(ban)),
+      content.subscribe({
+        added: (digest) => {
+          this.#own.forget(digest)
+          this.#wants.changed(digest)
+          this.#proofs.added(digest)
+        },
+        removed: (digest) => {
+          this.#own.forget(digest)
+          this.#wants.changed(digest)
+        },
+      }),
+    ]
+  }
+
+  stop(): void {
+    for (const end of this.#subscriptions) end()
+    this.#subscriptions = []
+    this.#interests.stop()
+    this.#wants.stop()
+    this.#proofs.stop()
+    this.#protocol.stop()
+  }
+
+  get hasPeers(): boolean {
+    return this.#components.members.connected.size > 0
+  }
+
+  /** Everybody who was seen lately, for people. */
+  peers(): PeerView[] {
+    return this.#components.ledger.peers()
+  }
+
+  bans(): Ban[] {
+    return this.#components.ledger.bans()
+  }
+
+  join({ digest, registry }: BlobKey, events: SwarmEvents): BlobSwarm {
+    const leave = isSwarmDigest(digest) ? this.#interests.join({ digest, registry }, events) : findNobody(events)
+    return {
+      has: (indexes) => this.#wants.gained(digest, indexes),
+      claim: (hashes) => this.#wants.gained(digest, hashes.keys(), hashes),
+      settle: (hashes, statements) => this.#proofs.settle(digest, hashes, statements),
+      leave,
+    }
+  }
+
+  announce(digest: Digest): void {
+    if (!isSwarmDigest(digest)) return
+    this.#components.metrics.announced('blob')
+    this.#components.directory.announce(digest)
+  }
+
+  async fetchSmall(blob: BlobKey & { readonly maxBytes: number }, options: Abortable): Promise<Buffer | undefined> {
+    if (!this.hasPeers || !isSwarmDigest(blob.digest)) return undefined
+    return fetchSmall((key, events) => this.join(key, events), blob, options)
+  }
+
+  async hasBlob(blob: BlobKey, { signal }: Abortable): Promise<boolean> {
+    if (!this.hasPeers || signal.aborted) return false
+    using linked = linkSignals([signal], HAS_BLOB_MS)
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    linked.signal.addEventListener('abort', () => resolve(false), { once: true })
+    const found: SwarmEvents['found'] = (peer) => {
+      if (hasAllChunks(peer)) resolve(true)
+    }
+    const searched = (): void => resolve(false)
+    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, searched }
+    const membership = this.join(blob, events)
+    try {
+      return await promise
+    } finally {
+      membership.leave()
+    }
+  }
+
+  announceTag(repository: Repository, tag: string): void {
+    if (!this.#init.shareTags) return
+    this.#components.metrics.announced('tag')
+    this.#components.directory.announce(tagKey(repository, tag))
+  }
+
+  async findTag(repository: Repository, tag: string, options: Abortable): Promise<SeenTag | undefined> {
+    return this.#init.shareTags ? this.#memory.tag(repository, tag, options) : undefined
+  }
+
+  findAdmission(
+    repository: Repository,
+    identities: readonly string[],
+    options: Abortable,
+  ): Promise<number | undefined> {
+    return this.#memory.admission(repository, identities, options)
+  }
+
+  findLink(repository: Repository, digest: Digest, options: Abortable): Promise<boolean> {
+    return this.#memory.isLinked(repository, digest, options)
+  }
+
+  #onMessage(peer: string, message: WireMessage): void | Promise<void> {
+    if (this.#components.ledger.isBanned(peer)) return undefined
+    switch (message.type) {
+      case 'want':
+        this.#wants.want(peer, { digest: message.digest, registry: message.registry })
+        this.#interests.alsoWants(peer, message)
+        return undefined
+      case 'unwant':
+        this.#wants.unwant(peer, message)
+        return undefined
+      case 'have':
+      case 'more':
+      case 'none':
+      case 'others':
+        return this.#interests.message(peer, message)
+      case 'ban':
+        return this.#proofs.shown(peer, message.proof)
+      case 'ask':
+        return this.#questions.asked(peer, message)
+      case 'told':
+        this.#questions.told(peer, message)
+        return undefined
+    }
+  }
+
+  #onBan(ban: Ban): void {
+    const { members, log } = this.#components
+    this.#interests.banned(ban)
+    this.#wants.drop(ban.peer)
+    this.#questions.drop(ban.peer)
+    members.disconnect(ban.peer).catch((error: unknown) => {
+      log.debug({ peer: ban.peer, err: error }, 'a peer that is shut out could not be disconnected')
+    })
+  }
+}
