@@ -156,6 +156,13 @@ export class Access {
     repositories.recordAdmission(scope.repository, identity.key, clock(), { keep: identity.kind !== 'client' })
   }
 
+  /** Of a manifest, as the registry stated it beside the content: worth less than what came with the bytes. */
+  heardMediaType(registry: string, digest: Digest, mediaType: string | undefined): void {
+    const { repositories } = this.#components
+    if (mediaType === undefined || repositories.mediaType(registry, digest) !== undefined) return
+    repositories.recordMediaType(registry, digest, mediaType)
+  }
+
   /** The registry has sent all bytes of the digest. */
   served(registry: string, digest: Digest): void {
     this.#components.repositories.link(wholeOf(registry), [digest])
@@ -178,8 +185,9 @@ export class Access {
   }
 
   async #ask(scope: Scope, digest: Digest, kind: 'blob' | 'manifest', options: Abortable): Promise<void> {
-    if (kind === 'blob') await this.#components.origin.checkBlob(scope, digest, options)
-    else await this.#components.origin.checkManifest(scope, digest, options)
+    const { origin } = this.#components
+    if (kind === 'blob') return void (await origin.checkBlob(scope, digest, options))
+    this.heardMediaType(scope.repository.registry, digest, await origin.checkManifest(scope, digest, options))
   }
 
   #isAdmitted({ repository }: Scope, identity: Identity, withinMs: number): boolean {

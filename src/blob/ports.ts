@@ -355,8 +355,8 @@ export interface Origin {
   resolveTag(scope: Scope, tag: string, options: Abortable): Promise<Descriptor>
   /** GET by digest; the bytes have this digest, else DIGEST_MISMATCH. */
   fetchManifest(scope: Scope, digest: Digest, options: Abortable): Promise<ManifestBytes>
-  /** HEAD by digest: whether this scope may have it. */
-  checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<void>
+  /** HEAD by digest: whether this scope may have it. @returns its media type, undefined if the origin does not say */
+  checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<string | undefined>
   /** HEAD by digest. @returns size in bytes, undefined if the origin does not say */
   checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined>
   /** @param options.mirrorsLast asks the registry itself first, for a mirror may be what is wrong */

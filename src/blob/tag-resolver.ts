@@ -104,7 +104,7 @@ export class TagResolver {
     const { repository } = principal.scope
     access.answered(principal, found.digest)
     repositories.recordTag(repository, tag, { ...found, at: clock() })
-    repositories.recordMediaType(repository.registry, found.digest, found.mediaType)
+    access.heardMediaType(repository.registry, found.digest, found.mediaType)
     this.#gone.delete(keyOf(repository, tag))
     // What only a client's own credentials open is no news for the swarm.
     if (this.#init.shareTags && principal.identity.kind !== 'client') swarm.announceTag(repository, tag)

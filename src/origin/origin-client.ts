@@ -21,7 +21,7 @@ import { discard, readBounded } from './bounded-body.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import type { Credentials } from './credentials.ts'
 import { contentLength, type HttpAnswer, header } from './http-exchange.ts'
-import { readManifest, readManifestHead } from './manifest-answer.ts'
+import { mediaTypeOf, readManifest, readManifestHead } from './manifest-answer.ts'
 import type { OriginLimits } from './origin-defaults.ts'
 import { OriginFailure } from './origin-failure.ts'
 import { OriginPool } from './origin-pool.ts'
@@ -122,9 +122,13 @@ export class OriginClient implements Origin {
     return await this.#ask(scope, question, read, options)
   }
 
-  async checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<void> {
+  async checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<string | undefined> {
     const question = manifestQuestion(scope, digest, `${MANIFEST_ACCEPT}, */*`)
-    await this.#ask(scope, { ...question, method: 'HEAD' }, discard, options)
+    const read = (answer: HttpAnswer): string | undefined => {
+      discard(answer)
+      return mediaTypeOf(answer)
+    }
+    return await this.#ask(scope, { ...question, method: 'HEAD' }, read, options)
   }
 
   async checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined> {

@@ -28,8 +28,8 @@ export class FakeOrigin
     return await this.#answer(`get ${digest}`, this.manifests.get(digest), options)
   }
 
-  async checkManifest(_scope: Scope, digest: Digest, options: Abortable): Promise<void> {
-    await this.#answer(`head ${digest}`, this.manifests.get(digest), options)
+  async checkManifest(_scope: Scope, digest: Digest, options: Abortable): Promise<string | undefined> {
+    return (await this.#answer(`head ${digest}`, this.manifests.get(digest), options)).mediaType
   }
 
   async checkBlob(_scope: Scope, digest: Digest, options: Abortable): Promise<number> {

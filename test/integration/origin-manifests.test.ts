@@ -304,7 +304,7 @@ describe('OriginClient lists and checks', () => {
   })
 
   it('checks manifests and blobs by HEAD', async () => {
-    await client.checkManifest(scopeOf(origin), digest, always)
+    expect(await client.checkManifest(scopeOf(origin), digest, always)).toBe(OCI_MANIFEST)
     const blob = origin.addBlob(Buffer.alloc(77))
     expect(await client.checkBlob(scopeOf(origin), blob, always)).toBe(77)
     const none = parseDigest(`sha256:${createHash('sha256').update('none').digest('hex')}`)

@@ -71,6 +71,21 @@ describe('a manifest that peers have', () => {
     expect(origin.asked).toEqual([`get ${APP.digest}`])
   })
 
+  it('has the media type that the registry states, never one that a peer says', async () => {
+    const { manifests, publish, share, origin, swarm, now } = manifestWorld({ headStartMs: 60_000 })
+    const bytes = Buffer.from('{"anything":1}')
+    const strange = { digest: digestOfBytes(bytes), bytes, mediaType: 'application/vnd.example.thing' }
+    publish(strange)
+    share(strange, [], { tag: 'v1', at: now() })
+    expect(await manifests.get(scopeOf(), { digest: strange.digest }, never)).toMatchObject(strange)
+    const another = manifestWorld()
+    another.origin.goDown()
+    another.share(strange, [], { tag: 'v1', at: now() })
+    another.swarm.admissions.set('anonymous', now())
+    expect(await another.manifests.head(scopeOf(), { tag: 'v1' }, never)).toMatchObject({ mediaType: OCI_MANIFEST })
+    expect([origin.asked, swarm.askedFor('small')]).toEqual([[`head ${strange.digest}`], [`small ${strange.digest}`]])
+  })
+
   it('is asked for once, however many clients want it', async () => {
     const { manifests, publish, share, swarm } = manifestWorld({ headStartMs: 60_000 })
     publish(APP, 'v1')
