@@ -180,6 +180,8 @@ export class LaneServer {
     server.on('connection', (socket: Socket) => this.#strangers.enter(socket))
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       log.debug({ address: socket.remoteAddress, err: error }, 'no handshake at the lane')
+      // node leaves one that takes too long as it is
+      socket.destroy()
     })
     return server
   }
