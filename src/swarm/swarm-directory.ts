@@ -107,10 +107,13 @@ export class SwarmDirectory implements Swarm {
     this.#protocol.start({
       message: (peer, message) => this.#onMessage(peer, message),
       lost: (peer) => {
-        this.#wants.drop(peer)
+        this.#wants.lost(peer)
         this.#questions.drop(peer)
       },
-      resync: (peer) => this.#interests.resync(peer),
+      resync: (peer) => {
+        this.#wants.resync(peer)
+        this.#interests.resync(peer)
+      },
     })
     this.#subscriptions = [
       members.subscribe({

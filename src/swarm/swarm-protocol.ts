@@ -35,9 +35,9 @@ export interface SwarmProtocolComponents {
 export interface SwarmProtocolEvents {
   /** The peer's next message waits until this one is dealt with. @throws ShoalError PEER_MISBEHAVED for what no peer should say */
   message(peer: string, message: WireMessage): void | Promise<void>
-  /** What the peer was told last may not have arrived: it will ask again for what it wants. */
+  /** What the peer was told last may not have arrived; nothing can be sent until `resync`. */
   lost(peer: string): void
-  /** What the peer was asked, or told this agent, may have been lost: ask again. */
+  /** What was said in either direction may have been lost: ask again, tell again. */
   resync(peer: string): void
 }
 

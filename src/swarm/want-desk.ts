@@ -81,9 +81,19 @@ export class WantDesk {
     this.#wants.remove(this.#wants.get(peer, key))
   }
 
-  /** The peer is gone, or may have missed what it was told: it asks again. */
+  /** The peer is gone. */
   drop(peer: string): void {
     for (const want of this.#wants.ofPeer(peer)) this.#wants.remove(want)
+  }
+
+  /** The peer may have missed what it was told. */
+  lost(peer: string): void {
+    for (const want of this.#wants.ofPeer(peer)) forget(want)
+  }
+
+  /** It can be told again. */
+  resync(peer: string): void {
+    for (const want of this.#wants.ofPeer(peer)) if (want.believes === 'nothing-yet') this.#answer(want)
   }
 
   /** Chunks were verified here, some of them claimed by this agent. Who asks later is told of what is here then. */
@@ -182,8 +192,8 @@ export class WantDesk {
 
   #sayNone(want: Want): void {
     if (want.believes === 'none') return
-    want.believes = 'none'
     want.told.clear()
+    want.believes = 'none'
     this.#say(want, [noneMessage(want.key)])
   }
 
@@ -225,7 +235,12 @@ export class WantDesk {
 
   #say(want: Want, messages: readonly WireMessage[]): void {
     const isSent = messages.every((message) => this.#components.send(want.peer, message))
-    // it will ask again when it can be reached
-    if (!isSent) this.#wants.remove(want)
+    // it is told when it can be reached again
+    if (!isSent) forget(want)
   }
+}
+
+function forget(want: Want): void {
+  want.believes = 'nothing-yet'
+  want.told.clear()
 }

@@ -118,6 +118,11 @@ export class FakeMembers implements Members {
     stream.addEventListener('close', () => streams.delete(stream))
   }
 
+  /** As if the other ends had reset them. */
+  breakStreams(): void {
+    for (const streams of this.#streams.values()) for (const stream of streams) stream.abort(new Error('broken'))
+  }
+
   handle(protocol: string, handler: (stream: Stream, member: Member) => void): void {
     this.handlers.set(protocol, handler)
   }
