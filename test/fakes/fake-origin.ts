@@ -15,6 +15,8 @@ export class FakeOrigin
   error: ShoalError | undefined
   /** No question is answered before its signal aborts. */
   isHanging = false
+  /** Questions that were hanging and have been given up. */
+  aborted = 0
 
   identity({ authorization }: Scope): Identity {
     return authorization === undefined ? this.own : { key: `client:${authorization}`, kind: 'client' }
@@ -44,7 +46,11 @@ export class FakeOrigin
     this.asked.push(question)
     if (this.isHanging) {
       const { promise, reject } = Promise.withResolvers<never>()
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      const onAbort = (): void => {
+        this.aborted += 1
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
       await promise
     }
     signal.throwIfAborted()

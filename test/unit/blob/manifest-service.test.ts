@@ -60,6 +60,31 @@ describe('a manifest that peers have', () => {
     expect((await manifests.get(scopeOf(), { digest: APP.digest }, never)).bytes).toEqual(APP.bytes)
   })
 
+  it('ends the request to the origin when it comes first, and is let go when it comes too late', async () => {
+    const { manifests, origin, publish, swarm } = manifestWorld({ headStartMs: 0 })
+    publish(APP, 'v1')
+    await manifests.head(scopeOf(), { tag: 'v1' }, never)
+    const late = Promise.withResolvers<Buffer>()
+    let toPeers: AbortSignal | undefined
+    swarm.fetchSmall = async (_blob, { signal }) => {
+      toPeers = signal
+      return await late.promise
+    }
+    await manifests.get(scopeOf('ann'), { digest: APP.digest }, never)
+    expect(toPeers?.aborted).toBe(true)
+
+    const other = image(['other'])
+    publish(other, 'v2')
+    await manifests.head(scopeOf(), { tag: 'v2' }, never)
+    origin.isHanging = true
+    const asked = manifests.get(scopeOf(), { digest: other.digest }, never)
+    await vi.waitUntil(() => origin.asked.includes(`get ${other.digest}`))
+    expect(origin.aborted).toBe(0)
+    late.resolve(other.bytes)
+    expect((await asked).bytes).toEqual(other.bytes)
+    expect(origin.aborted).toBe(1)
+  })
+
   it('is fetched from the origin where a registry knows no HEAD', async () => {
     const { manifests, origin, publish, share } = manifestWorld({ headStartMs: 60_000 })
     publish(APP)
@@ -203,7 +228,7 @@ describe('an image without its origin', () => {
   })
 
   it('opens no content by listing it when the origin can be asked again', async () => {
-    const { manifests, access, origin, share, swarm, now, pass } = manifestWorld()
+    const { manifests, access, origin, publish, share, swarm, now, pass } = manifestWorld()
     origin.goDown()
     share(APP, ['config', 'layer'], shared)
     swarm.admissions.set('anonymous', now())
@@ -212,9 +237,12 @@ describe('an image without its origin', () => {
     const principal = access.principal(scopeOf())
     expect(await access.ensure(principal, layer, 'blob', never)).toBe('outage')
     pass(20_000)
+    origin.error = undefined
+    publish(APP, 'v1')
+    await manifests.get(scopeOf(), { tag: 'v1' }, never)
+    expect([access.isKnown(principal, APP.digest), access.isKnown(principal, layer)]).toEqual([true, false])
     origin.error = new ShoalError('BLOB_UNKNOWN', 'not in this repository')
     await expect(access.ensure(principal, layer, 'blob', never)).rejects.toMatchObject({ code: 'BLOB_UNKNOWN' })
-    expect(access.isKnown(principal, layer)).toBe(false)
   })
 
   it('opens nothing that the manifest says to be elsewhere', async () => {
