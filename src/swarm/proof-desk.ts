@@ -60,6 +60,11 @@ export class ProofDesk {
     this.#components = components
   }
 
+  /** Proofs that can't be checked yet. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
   stop(): void {
     this.#stopping.abort(new ShoalError('STOPPING', 'the agent stops'))
   }

@@ -165,6 +165,11 @@ export class SwarmDirectory implements Swarm {
     return this.#components.ledger.bans()
   }
 
+  /** Proofs about blobs that are not here. */
+  get pendingProofs(): number {
+    return this.#proofs.pending
+  }
+
   join({ digest, registry }: BlobKey, events: SwarmEvents): BlobSwarm {
     const leave = isSwarmDigest(digest) ? this.#interests.join({ digest, registry }, events) : findNobody(events)
     return {

@@ -118,6 +118,14 @@ export class FakeMembers implements Members {
     stream.addEventListener('close', () => streams.delete(stream))
   }
 
+  outgoing(id: string): Stream[] {
+    return [...(this.#streams.get(id) ?? [])].filter(({ direction }) => direction === 'outbound')
+  }
+
+  incoming(id: string): Stream[] {
+    return [...(this.#streams.get(id) ?? [])].filter(({ direction }) => direction === 'inbound')
+  }
+
   /** As if the other ends had reset them. */
   breakStreams(): void {
     for (const streams of this.#streams.values()) for (const stream of streams) stream.abort(new Error('broken'))

@@ -11,7 +11,7 @@ import { SWARM_PROTOCOL } from '../../src/swarm/swarm-protocol.ts'
 import { encodeMessage, type WireMessage } from '../../src/swarm/wire-messages.ts'
 import { FakeContent, type TestBlob } from './fake-content.ts'
 import { type FakeMembers, FakeSwarm } from './fake-members.ts'
-import { silentLog } from './silent-log.ts'
+import { recordingLog, silentLog } from './silent-log.ts'
 
 export const REGISTRY = 'r'
 
@@ -52,6 +52,7 @@ export class WorldAgent implements Lane, ProviderDirectory {
   readonly requests: LaneRequest[] = []
   readonly lookups: Digest[] = []
   readonly #world: SwarmWorld
+  readonly #log = recordingLog()
 
   constructor(world: SwarmWorld, members: FakeMembers, shareTags: boolean) {
     this.#world = world
@@ -68,11 +69,15 @@ export class WorldAgent implements Lane, ProviderDirectory {
         ledger: this.ledger,
         metrics: noSwarmMetrics,
         clock,
-        log: silentLog,
+        log: this.#log.log,
       },
       { shareTags },
     )
     this.directory.start()
+  }
+
+  get warnings(): string[] {
+    return this.#log.entries.filter(({ level }) => level === 'warn').map(({ message }) => message)
   }
 
   async *find(key: Digest): AsyncGenerator<string, void, void> {
