@@ -1,0 +1,30 @@
+/**
+ * How a link is shaped: a token bucket on the egress of both its ends.
+ * https://man7.org/linux/man-pages/man8/tc-tbf.8.html
+ */
+
+const ETHERNET_HEADER = 14
+/** IPv4 without options, TCP with timestamps. */
+const TCP_IP_HEADERS = 20 + 32
+/** What may go out at once after a pause, as time at the full rate. Short beside everything that is measured. */
+const BURST_SECONDS = 0.004
+
+export interface ShapeInit {
+  readonly mtu: number
+  /** How much may wait in front of the link, as time at the full rate. */
+  readonly queueMs: number
+}
+
+/** Arguments of `tc qdisc add dev X root`. @param rate bits per second, of whole frames */
+export function tokenBucketArguments(rate: number, { mtu, queueMs }: ShapeInit): string[] {
+  const frame = mtu + ETHERNET_HEADER
+  // a bucket smaller than a frame lets nothing through
+  const burst = Math.max(2 * frame, Math.ceil((rate / 8) * BURST_SECONDS))
+  const queue = Math.max(8 * frame, Math.ceil((rate / 8) * (queueMs / 1000)))
+  return ['tbf', 'rate', `${rate}bit`, 'burst', `${burst}b`, 'limit', `${burst + queue}b`]
+}
+
+/** Bytes on the wire for each byte that TCP carries, when segments are full. */
+export function wireFactor(mtu: number): number {
+  return (mtu + ETHERNET_HEADER) / (mtu - TCP_IP_HEADERS)
+}
