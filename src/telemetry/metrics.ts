@@ -3,7 +3,7 @@ import type { TransferMetrics } from '../blob/ports.ts'
 import type { CacheStatus } from '../blob/services.ts'
 import type { Traffic } from '../facade/admin-api.ts'
 import type { FacadeMetrics, RequestKind } from '../facade/facade-metrics.ts'
-import { type SwarmCounters, swarmCounters } from './swarm-counters.ts'
+import { type DirectoryCounters, directoryCounters, type SwarmCounters, swarmCounters } from './swarm-counters.ts'
 
 // a sampler that wakes the process 100 times a second is not idle
 const EVENT_LOOP_SAMPLE_MS = 1_000
@@ -26,6 +26,7 @@ export class Metrics {
   readonly facade: FacadeMetrics
   readonly transfers: TransferMetrics
   readonly swarm: SwarmCounters
+  readonly directory: DirectoryCounters
   readonly #traffic = { fromOrigin: 0, fromPeers: 0, wasted: 0, toPeers: 0 }
   readonly #registry = new Registry()
 
@@ -46,6 +47,7 @@ export class Metrics {
     build.set({ version: init.version, node: process.versions.node }, 1)
     this.facade = facadeMetrics(registers)
     this.transfers = transferMetrics(registers, this.#traffic)
+    this.directory = directoryCounters(registers)
     this.swarm = swarmCounters(registers, (bytes) => {
       this.#traffic.toPeers += bytes
     })

@@ -19,6 +19,33 @@ export interface SwarmCounters {
   laneAsked(outcome: 'delivered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
 }
 
+/** What the DHT's directory reports. */
+export interface DirectoryCounters {
+  /** @param seconds until the first provider, or until the search ended without one */
+  lookedUp(found: boolean, seconds: number): void
+  announced(outcome: 'sent' | 'failed'): void
+}
+
+export function directoryCounters(registers: Registry[]): DirectoryCounters {
+  const lookups = new Histogram({
+    name: 'shoal_dht_lookup_seconds',
+    help: 'Lookups in the DHT, until the first provider or until nobody was found.',
+    labelNames: ['outcome'],
+    buckets: SEARCH_SECONDS,
+    registers,
+  })
+  const announces = new Counter({
+    name: 'shoal_dht_announces_total',
+    help: 'Provider records that were sent to other agents, or could not be.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  return {
+    lookedUp: (found, seconds) => lookups.observe({ outcome: found ? 'found' : 'nobody' }, seconds),
+    announced: (outcome) => announces.inc({ outcome }),
+  }
+}
+
 /** @param onSent is told of all bytes that go to peers */
 export function swarmCounters(registers: Registry[], onSent: (bytes: number) => void): SwarmCounters {
   const counter = <T extends string>(name: string, help: string, labelNames: T[]): Counter<T> =>
@@ -36,7 +63,7 @@ export function swarmCounters(registers: Registry[], onSent: (bytes: number) => 
     buckets: SEARCH_SECONDS,
     registers,
   })
-  const announces = counter('shoal_swarm_announces_total', 'Keys that were given to the DHT.', ['kind'])
+  const announces = counter('shoal_swarm_announces_total', 'Keys that were given to the directory.', ['kind'])
   const messages = counter('shoal_swarm_messages_total', 'Messages between agents.', ['direction', 'type'])
   const bans = counter('shoal_swarm_bans_total', 'Peers that were shut out, by reason.', ['reason'])
   const received = counter('shoal_lane_received_bytes_total', 'Bytes from peers, good or not.', ['via'])

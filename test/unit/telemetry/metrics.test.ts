@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { DirectoryMetrics } from '../../../src/swarm/dht-provider-directory.ts'
 import type { SwarmMetrics } from '../../../src/swarm/swarm-metrics.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 
@@ -61,6 +62,9 @@ it('keeps two agents of one process apart', async () => {
 it('counts what the swarm and its lane report', async () => {
   const metrics = new Metrics({ version: '0' })
   const swarm: SwarmMetrics = metrics.swarm
+  const directory: DirectoryMetrics = metrics.directory
+  directory.lookedUp(true, 0.003)
+  directory.announced('sent')
   swarm.searched('found', 0.004)
   swarm.firstProvider(0.015)
   swarm.announced('blob')
@@ -85,6 +89,8 @@ it('counts what the swarm and its lane report', async () => {
     'shoal_lane_sent_bytes_total{via="stream"} 1',
     'shoal_lane_requests_served_total{outcome="busy"} 1',
     'shoal_lane_requests_total{outcome="delivered"} 1',
+    'shoal_dht_lookup_seconds_count{outcome="found"} 1',
+    'shoal_dht_announces_total{outcome="sent"} 1',
     'shoal_wasted_bytes_total{source="peer"} 3',
   ]) {
     expect(text.split('\n')).toContain(line)
