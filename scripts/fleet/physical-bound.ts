@@ -27,16 +27,15 @@ export function physicalBound({ bytes, originRate, originCopies = Infinity, bord
   const origin = originCopies > 0 ? originRate : 0
   const bits = 8 * bytes
   const slowest = Math.min(...pulling.map((host) => host.downRate))
-  const terms = [
+  const bound = Math.max(
     // one copy has to leave those who have it
     bits / (origin + seeds),
     bits / slowest,
     (pulling.length * bits) / (origin + upload),
-    ((pulling.length - Math.min(originCopies, pulling.length)) * bits) / upload,
-    ...(borderRate === undefined ? [] : [bits / borderRate]),
-  ].filter((seconds) => !Number.isNaN(seconds))
-  const bound = Math.max(...terms)
-  if (!Number.isFinite(bound)) throw new Error('nobody has the image, or nobody wants it')
+    (Math.max(0, pulling.length - originCopies) * bits) / upload,
+    borderRate === undefined ? 0 : bits / borderRate,
+  )
+  if (pulling.length === 0 || !Number.isFinite(bound)) throw new Error('nobody has the image, or nobody wants it')
   return bound
 }
 
