@@ -36,7 +36,7 @@ export type NextKey<Key> =
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'idle' }
 
-const RETRY_MS = 5_000
+const RETRY_MS = 1_000
 const MAX_RETRY_MS = 10 * 60_000
 /** Between two looks at a swarm that changes. */
 const CHANGE_MS = 10_000

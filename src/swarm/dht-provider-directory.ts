@@ -31,6 +31,8 @@ export interface DhtProviderDirectoryComponents {
 export interface DhtProviderDirectoryInit {
   /** How long a record is good, milliseconds. */
   readonly recordMs: number
+  /** From the first member until the way to it is in the routing table, and some others may have come. */
+  readonly settleMs: number
 }
 
 /** An image has about a dozen blobs, and each costs some 20 ms of CPU to announce; the rest stays with pulls. */
@@ -51,12 +53,15 @@ export class DhtProviderDirectory implements ProviderDirectory {
   readonly #stopping = new AbortController()
   readonly #running = new Set<Promise<void>>()
   #unsubscribe = (): void => {}
+  readonly #settleMs: number
   #timer: NodeJS.Timeout | undefined
+  #settling: NodeJS.Timeout | undefined
   /** Members that came or went. */
   #turnover = 0
 
   constructor(components: DhtProviderDirectoryComponents, init: DhtProviderDirectoryInit) {
     this.#components = components
+    this.#settleMs = init.settleMs
     this.#queue = new AnnounceQueue(
       { clock: components.clock, random: Math.random },
       { ...RATE, validityMs: init.recordMs },
@@ -65,12 +70,14 @@ export class DhtProviderDirectory implements ProviderDirectory {
 
   /** After the node has started. */
   start(): void {
+    const { node } = this.#components
     const changed = (): void => {
       this.#turnover += 1
-      this.#announceNext()
+      if (node.connected.size === 1) this.#settle()
+      else this.#announceNext()
     }
-    this.#unsubscribe = this.#components.node.subscribe({ joined: changed, left: changed })
-    this.#announceNext()
+    this.#unsubscribe = node.subscribe({ joined: changed, left: changed })
+    this.#settle()
   }
 
   /** Before the node stops. */
@@ -78,6 +85,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     this.#unsubscribe()
     this.#stopping.abort()
     clearTimeout(this.#timer)
+    clearTimeout(this.#settling)
     await Promise.all(this.#running)
   }
 
@@ -126,12 +134,24 @@ export class DhtProviderDirectory implements ProviderDirectory {
     this.#track(this.#components.node.libp2p.services.dht.cancelReprovide(cid, this.#stopping))
   }
 
+  get #isHeldUp(): boolean {
+    return this.#stopping.signal.aborted || this.#settling !== undefined
+  }
+
+  #settle(): void {
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined
+      this.#announceNext()
+    }, this.#settleMs).unref()
+  }
+
   /** Nobody to tell: the queue waits for a member. */
   #announceNext(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { node } = this.#components
-    while (!this.#stopping.signal.aborted && node.connected.size > 0 && this.#running.size < AT_ONCE) {
+    while (!this.#isHeldUp && node.connected.size > 0 && this.#running.size < AT_ONCE) {
       const next = this.#queue.next({ turnover: this.#turnover, size: node.connected.size })
       if (next.type === 'wait') this.#timer = setTimeout(() => this.#announceNext(), next.ms).unref()
       if (next.type !== 'announce') return

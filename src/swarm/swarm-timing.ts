@@ -16,6 +16,8 @@ export interface SwarmTiming {
   readonly querySelfMs: number
   /** At least, for one question of a lookup. */
   readonly requestMs: number
+  /** From the first member until something is announced. */
+  readonly settleMs: number
   /** How long a provider record is good. */
   readonly recordMs: number
 }
@@ -35,5 +37,6 @@ export const SWARM_TIMING: SwarmTiming = {
   initialQuerySelfMs: SECOND / 2,
   querySelfMs: 30 * MINUTE,
   requestMs: 2 * SECOND,
+  settleMs: SECOND,
   recordMs: 24 * HOUR,
 }

@@ -24,7 +24,6 @@ beforeEach(() => {
 })
 afterEach(async () => {
   await bootstrap?.stop()
-  expect(subscribers.size).toBe(0)
 })
 
 function start(entries: string[], parts: Partial<BootstrapComponents> = {}): void {
@@ -156,5 +155,6 @@ describe('bootstrap', () => {
     await dialsAre(1)
     await bootstrap?.stop()
     expect(dials).toHaveLength(1)
+    expect(subscribers.size).toBe(0)
   })
 })
