@@ -9,7 +9,7 @@ import type { LaneCertificate } from './lane-certificate.ts'
 import { LaneConnection } from './lane-connection.ts'
 import { LanePool } from './lane-pool.ts'
 import { LANE_STREAM_PROTOCOL } from './lane-protocol.ts'
-import { connectLane, type LaneTransport, streamTransport } from './lane-transport.ts'
+import { connectLane, type LaneReceiver, type LaneTransport, streamTransport } from './lane-transport.ts'
 import { streamDuplex } from './stream-duplex.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
 import type { Lane, LaneAnswer, LaneRequest, Member, MemberLane, Members } from './swarm-ports.ts'
@@ -17,7 +17,10 @@ import type { Lane, LaneAnswer, LaneRequest, Member, MemberLane, Members } from 
 /** A connection that was kept too long, the lane's port, a stream. */
 const ATTEMPTS = 3
 const MAX_ADDRESSES = 4
-/** After a failure the lane's port is left alone for so long, twice as long after each further one. */
+/**
+ * After a failure the lane's port is left alone for so long, twice as long after each further one. Then it is tried beside
+ * a request, not before it: where only libp2p's port can be reached no pull has to wait for that twice.
+ */
 const AVOID_MS = 1_000
 const MAX_AVOID_MS = 60_000
 
@@ -42,9 +45,11 @@ interface Components {
 
 interface Peer {
   readonly pool: LanePool
-  /** How often in a row its port could not be reached, and until when it is left alone. */
+  /** How often in a row its port was of no use. */
   failures: number
-  avoidUntil: number
+  /** `untried`: not since the last failure, and not before `retryAt`. */
+  port: 'good' | 'untried' | 'trying'
+  retryAt: number
 }
 
 /**
@@ -57,7 +62,7 @@ export class LaneClient implements Lane {
   readonly #bucket: TokenBucket | undefined
   readonly #peers = new Map<string, Peer>()
   #unsubscribe: (() => void) | undefined
-  #isStopped = false
+  readonly #stopping = new AbortController()
 
   constructor(components: Components, init: LaneClientInit) {
     const { clock } = components
@@ -78,7 +83,7 @@ export class LaneClient implements Lane {
   }
 
   stop(): void {
-    this.#isStopped = true
+    this.#stopping.abort(new DOMException('the lane is closed', 'AbortError'))
     this.#unsubscribe?.()
     for (const id of this.#peers.keys()) this.drop(id)
   }
@@ -93,10 +98,11 @@ export class LaneClient implements Lane {
   async fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
     const { range } = request
     if (range !== undefined && !(range.start < range.end)) throw new RangeError('empty range')
-    if (this.#isStopped) throw unavailable(peer, 'the lane is closed')
+    if (this.#stopping.signal.aborted) throw unavailable(peer, 'the lane is closed')
     for (let attempt = 1; ; attempt += 1) {
       if (options.signal.aborted) throw aborted(options.signal)
       const { pool } = this.#peer(peer)
+      void this.#tryPort(peer)
       let connection: LaneConnection | undefined
       try {
         connection = await pool.take(options)
@@ -122,7 +128,7 @@ export class LaneClient implements Lane {
       { open: (options) => this.#open(id, pool, options) },
       { most: this.#init.connectionsPerPeer },
     )
-    const peer = { pool, failures: 0, avoidUntil: 0 }
+    const peer: Peer = { pool, failures: 0, port: 'good', retryAt: 0 }
     this.#peers.set(id, peer)
     return peer
   }
@@ -134,7 +140,10 @@ export class LaneClient implements Lane {
       {
         bucket: this.#bucket,
         metrics,
-        onFree: (one) => pool.onFree(one),
+        onFree: (one) => {
+          if (this.#isOutdated(one, member, id)) one.close()
+          else pool.onFree(one)
+        },
         onClosed: (one) => {
           pool.onClosed(one)
           this.#forgetLeft(id)
@@ -152,9 +161,9 @@ export class LaneClient implements Lane {
   }
 
   async #connect(member: Member, connection: LaneConnection, options: Abortable): Promise<LaneTransport> {
-    const { clock, members } = this.#components
+    const { members } = this.#components
     const { lane, id } = member
-    if (lane !== undefined && lane.addresses.length > 0 && clock() >= this.#peer(id).avoidUntil) {
+    if (hasPort(lane) && this.#peer(id).port === 'good') {
       try {
         return await this.#connectLane(lane, connection, options)
       } catch (error) {
@@ -167,14 +176,14 @@ export class LaneClient implements Lane {
     return streamTransport(streamDuplex(stream), connection)
   }
 
-  async #connectLane(lane: MemberLane, connection: LaneConnection, options: Abortable): Promise<LaneTransport> {
+  async #connectLane(lane: MemberLane, receiver: LaneReceiver, options: Abortable): Promise<LaneTransport> {
     const addresses = lane.addresses.slice(0, MAX_ADDRESSES)
     const errors: unknown[] = []
     for (const address of addresses) {
       using linked = linkSignals([options.signal], this.#init.connectMs / addresses.length)
       try {
         const to = { address, fingerprint: lane.fingerprint }
-        return await connectLane(this.#components.certificate, to, connection, { signal: linked.signal })
+        return await connectLane(this.#components.certificate, to, receiver, { signal: linked.signal })
       } catch (error) {
         if (options.signal.aborted) throw error
         errors.push(error)
@@ -183,12 +192,36 @@ export class LaneClient implements Lane {
     throw errors.length === 1 ? errors[0] : new AggregateError(errors, 'no address of the lane can be reached')
   }
 
+  /** Sees whether the port answers again, when it is time to. What comes of it is not used. */
+  async #tryPort(id: string): Promise<void> {
+    const { clock, members } = this.#components
+    const peer = this.#peer(id)
+    const lane = members.connected.get(id)?.lane
+    if (peer.port !== 'untried' || clock() < peer.retryAt || !hasPort(lane)) return
+    peer.port = 'trying'
+    const trial = { target: () => Buffer.alloc(1), received: () => false, closed: () => {} }
+    try {
+      const transport = await this.#connectLane(lane, trial, this.#stopping)
+      transport.destroy()
+      peer.port = 'good'
+    } catch (error) {
+      // a peer that was dropped meanwhile begins anew
+      if (this.#peers.get(id) === peer) this.#avoid(id, error)
+    }
+  }
+
+  /** Over a stream although the port can be used again. */
+  #isOutdated(connection: LaneConnection, { lane }: Member, id: string): boolean {
+    return connection.via === 'stream' && hasPort(lane) && this.#peers.get(id)?.port === 'good'
+  }
+
   #avoid(id: string, error: unknown): void {
     const { clock, log } = this.#components
     const peer = this.#peer(id)
     const ms = Math.min(MAX_AVOID_MS, AVOID_MS * 2 ** peer.failures)
     peer.failures += 1
-    peer.avoidUntil = clock() + ms
+    peer.port = 'untried'
+    peer.retryAt = clock() + ms
     log.debug({ peer: id, ms, err: error }, 'the lane of a peer can not be used, streams are instead')
   }
 
@@ -201,4 +234,8 @@ export class LaneClient implements Lane {
     if (hasCode(error, 'PEER_UNAVAILABLE', 'PEER_MISBEHAVED', 'PEER_LACKS', 'PEER_BUSY')) return error
     return unavailable(peer, 'the peer can not be reached', error)
   }
+}
+
+function hasPort(lane: MemberLane | undefined): lane is MemberLane {
+  return lane !== undefined && lane.addresses.length > 0
 }

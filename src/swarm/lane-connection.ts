@@ -10,7 +10,7 @@ import type { LaneRequest } from './swarm-ports.ts'
 
 /** One read of TLS gives no more than this, and so much is held while nothing is on its way. */
 const READ_BYTES = 16 * 1024
-const SLAB_BYTES = 256 * 1024
+const SLAB_BYTES = 128 * 1024
 /** A body that brings less than this within the deadline counts as stalled. */
 const MIN_PROGRESS_BYTES = 4 * 1024
 

@@ -8,11 +8,6 @@ export class LaneLoad {
     this.#init = init
   }
 
-  /** Requests that are being answered. */
-  get total(): number {
-    return this.#total
-  }
-
   /**
    * Counts one more request of the peer, if there is room for it.
    * @returns what stands in the way, else a function that ends it

@@ -77,6 +77,7 @@ export async function connectLane(
   try {
     await raceAbort(opened.promise, signal)
   } catch (error) {
+    ready = false
     socket.destroy()
     throw error
   }

@@ -1,10 +1,12 @@
 import { createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { streamPair } from '@libp2p/utils'
 import { expect, it, vi } from 'vitest'
 import { ShoalError } from '../../src/errors.ts'
 import { createLaneCertificate } from '../../src/swarm/lane-certificate.ts'
+import { LANE_STREAM_PROTOCOL } from '../../src/swarm/lane-protocol.ts'
 import { patternBytes } from '../fakes/fake-blob-reader.ts'
-import { introduce, REGISTRY, SERVER, startClient, startServer } from '../fixtures/lane-pair.ts'
+import { CLIENT, introduce, REGISTRY, SERVER, startClient, startServer } from '../fixtures/lane-pair.ts'
 import { ANY_DIGEST, collect, laneRequest } from '../fixtures/lane-requests.ts'
 import { scriptedLane } from '../fixtures/scripted-lane.ts'
 
@@ -183,6 +185,55 @@ it('turns to a stream when the port does not speak, and tries the next address b
     expect.objectContaining({ code: 'PEER_UNAVAILABLE', detail: { peer: SERVER } }),
   )
   expect(asking.members.streamsAsked).toBe(1)
+})
+
+it('goes back to the port when it answers again, and waits for it at no request', async (context) => {
+  let now = 1_000
+  const serving = await startServer(context)
+  const asking = startClient(context, {}, () => now)
+  introduce(asking, serving)
+  const good = asking.members.connected.get(SERVER)?.lane
+  const dead = { fingerprint: serving.certificate.fingerprint, addresses: [{ host: '127.0.0.1', port: 1 }] }
+  const self = asking.members.add(SERVER, dead)
+  asking.members.streams = async () => {
+    const [ours, theirs] = await streamPair()
+    serving.members.handlers.get(LANE_STREAM_PROTOCOL)?.(theirs, { ...self, id: CLIENT })
+    return ours
+  }
+  const digest = serving.content.add(Buffer.from('abc'), REGISTRY)
+  await collect(asking.client, laneRequest(digest))
+  expect(asking.received).toEqual({ lane: 0, stream: 3 })
+  asking.members.add(SERVER, good)
+  now += 999
+  await collect(asking.client, laneRequest(digest))
+  expect(asking.received).toEqual({ lane: 0, stream: 6 })
+  now += 1
+  await collect(asking.client, laneRequest(digest))
+  expect(asking.received).toEqual({ lane: 0, stream: 9 })
+  await vi.waitFor(async () => {
+    await collect(asking.client, laneRequest(digest))
+    expect(asking.received.lane).toBeGreaterThan(0)
+  })
+  const { stream } = asking.received
+  await collect(asking.client, laneRequest(digest))
+  expect(asking.received.stream).toBe(stream)
+})
+
+it('turns to a stream when the port closes what it accepted', async (context) => {
+  const serving = await startServer(context)
+  const asking = startClient(context)
+  introduce(asking, serving)
+  const [client] = serving.members.connected.values()
+  // the serving side does not know this certificate: the peer was introduced with another one
+  serving.members.remove(CLIENT)
+  asking.members.streams = async () => {
+    const [ours, theirs] = await streamPair()
+    if (client !== undefined) serving.members.handlers.get(LANE_STREAM_PROTOCOL)?.(theirs, client)
+    return ours
+  }
+  const digest = serving.content.add(Buffer.from('abc'), REGISTRY)
+  expect((await collect(asking.client, laneRequest(digest))).bytes.toString()).toBe('abc')
+  expect(asking.received).toEqual({ lane: 0, stream: 3 })
 })
 
 it('gives up all that wait for a connection which no one can open', async (context) => {

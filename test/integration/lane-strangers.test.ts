@@ -97,6 +97,17 @@ it('asks for each request whether the peer is still a member', async (context) =
   await isClosed(socket)
 })
 
+it('says nothing to a member that is banned, not even on a connection that is open', async (context) => {
+  const { server, banned, certificate, target } = await pair(context)
+  const before = await rawLane(server.port, certificate)
+  banned.add(CLIENT)
+  before.write(get(target))
+  expect(await readRaw(before)).toBe('')
+  const after = await rawLane(server.port, certificate)
+  after.write(get(target))
+  expect(await readRaw(after)).toBe('')
+})
+
 it('lets members in while strangers hold connections open', async (context) => {
   const { server, client, content } = await pair(context, { strangers: 3, handshakeMs: 60_000 })
   const strangers = await Promise.all(Array.from({ length: 10 }, () => tcp(server.port)))
@@ -137,22 +148,21 @@ it('answers with 409 for chunks that are not verified here', async (context) => 
   const { server, certificate, content } = await pair(context)
   const digest = content.add(patternBytes(1_000_000), REGISTRY, {}, [0, 1, 3])
   const target = formatLaneTarget(laneRequest(digest))
-  const socket = await rawLane(server.port, certificate)
   for (const [range, status] of [
     ['0-524287', 206],
     ['786432-999999', 206],
     ['0-524288', 409],
     ['600000-600001', 409],
   ] as const) {
+    const socket = await rawLane(server.port, certificate)
     socket.write(get(target, `range: bytes=${range}`))
-    const answer = await readRaw(socket, status === 206 ? 200_000 : 60)
-    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-    if (range === '0-524287') {
-      // the rest of the body
-      socket.destroy()
-      return
-    }
+    expect(await readRaw(socket, 60)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    socket.destroy()
   }
+  const whole = await rawLane(server.port, certificate)
+  whole.write(get(target))
+  expect(await readRaw(whole, 60)).toMatch(/^HTTP\/1\.1 409 /)
+  whole.destroy()
 })
 
 it.for([

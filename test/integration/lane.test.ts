@@ -175,7 +175,7 @@ it('ends every request to a peer that is dropped, on either side', async (contex
   const serving = await startServer(context)
   const asking = startClient(context)
   introduce(asking, serving)
-  const digest = serving.content.add(Buffer.alloc(64 * 1024 * 1024), REGISTRY)
+  const digest = serving.content.add(Buffer.alloc(16 * 1024 * 1024), REGISTRY)
   for (const drop of [() => asking.client.drop(SERVER), () => serving.server.drop('client')]) {
     const requests = Array.from({ length: 6 }, () => collect(asking.client, laneRequest(digest)))
     await vi.waitFor(() => expect(serving.content.readers.length).toBeGreaterThan(0))
