@@ -58,7 +58,7 @@ try {
   for (const plan of wanted.plans)
     reports.push(await benchPlan(plan, { ...wanted, dir, say, signal: interruption.signal }))
 } catch (error) {
-  console.error(interruption.signal.aborted ? interruption.signal.reason : error)
+  console.error(interruption.signal.aborted ? String(interruption.signal.reason) : error)
   process.exitCode = 1
 } finally {
   await removeNamespaces()

@@ -45,7 +45,9 @@ export async function benchPlan(plan: FleetPlan, init: BenchInit): Promise<PlanR
       const figures = figuresOf(seen)
       runs.push({ seed, figures, seen })
       say(tableRow({ ...plan, name: `${plan.name} ${number}` }, figures))
-      for (const line of complaints(seen, figures)) say(`  ! ${line}`)
+      const lines = complaints(seen, figures)
+      for (const line of lines.slice(0, SHOWN_COMPLAINTS)) say(`  ! ${line}`)
+      if (lines.length > SHOWN_COMPLAINTS) say(`  ! and ${lines.length - SHOWN_COMPLAINTS} more`)
       const last = figures.last ?? Infinity
       if (logTransfers && last >= (picture?.last ?? 0)) {
         const svg = await draw(plan, { image, seen, runDir })
@@ -60,6 +62,7 @@ export async function benchPlan(plan: FleetPlan, init: BenchInit): Promise<PlanR
 
 /** A client that begins late measures the machine, not the system. */
 const LATE_MS = 100
+const SHOWN_COMPLAINTS = 5
 
 function complaints(seen: RunResult, { lateMs }: RunFigures): string[] {
   const errors = seen.hosts.flatMap(({ role, pull }) => {

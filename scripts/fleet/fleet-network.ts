@@ -73,9 +73,16 @@ export class FleetNetwork implements AsyncDisposable {
     }
   }
 
-  /** Nothing passes this link any more; nobody is told. */
-  async cut(name: string): Promise<void> {
-    await run('ip', ['-n', namespaceOf(CORE), 'link', 'set', name, 'down'])
+  /**
+   * Nothing passes this link any more. `down`: a pulled cable, others find no such address after a while; `drop`: as behind
+   * a firewall, nobody is told anything.
+   */
+  async cut(name: string, how: 'down' | 'drop'): Promise<void> {
+    if (how === 'down') {
+      await run('ip', ['-n', namespaceOf(CORE), 'link', 'set', name, 'down'])
+      return
+    }
+    for (const chain of ['INPUT', 'OUTPUT']) await runInside(name, 'iptables', ['-I', chain, '-j', 'DROP'])
   }
 
   /** By member, and `in1`, `in2` … for what came into a zone over its border. */

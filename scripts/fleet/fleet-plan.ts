@@ -6,6 +6,7 @@ import { parseDuration } from '../../src/util/duration.ts'
 import { parseBitRate } from './bit-rate.ts'
 
 const SYSTEMS = ['shoal', 'direct', 'registry-proxy'] as const
+const CUTS = ['down', 'drop'] as const
 const MAX_HOSTS = 200
 
 export interface FleetPlan {
@@ -28,6 +29,7 @@ export interface FleetPlan {
   readonly zones: { readonly count: number; readonly rate: number } | undefined
   /** The origin's link goes down when it has sent so many copies; 0: before the start. */
   readonly cutOriginAfter: number | undefined
+  readonly cut: (typeof CUTS)[number]
   /** So many hosts have the image before the others want it. */
   readonly seeded: number
   readonly mtu: number
@@ -59,6 +61,7 @@ const DEFAULTS = {
   slow: '',
   zones: '',
   'cut-origin-after': '',
+  cut: 'down',
   seeded: '0',
   mtu: '1500',
   queue: '50ms',
@@ -128,8 +131,7 @@ function parseOptions(args: readonly string[]): {
 }
 
 function planOf(name: string, values: Values, set: readonly string[]): FleetPlan {
-  const system = SYSTEMS.find((one) => one === values.system)
-  if (system === undefined) throw new UsageError(`--system ${values.system}: there are ${SYSTEMS.join(', ')}`)
+  const system = oneOf('system', values.system, SYSTEMS)
   const hosts = integer('hosts', values.hosts, 1, MAX_HOSTS)
   const plan: FleetPlan = {
     name,
@@ -144,6 +146,7 @@ function planOf(name: string, values: Values, set: readonly string[]): FleetPlan
     slow: some('slow', values.slow, parseShare),
     zones: some('zones', values.zones, parseZones),
     cutOriginAfter: values['cut-origin-after'] === '' ? undefined : decimal('cut-origin-after', values),
+    cut: oneOf('cut', values.cut, CUTS),
     seeded: integer('seeded', values.seeded, 0, hosts - 1),
     mtu: integer('mtu', values.mtu, 576, 65_521),
     queueMs: parsed('queue', values.queue, parseDuration),
@@ -153,8 +156,16 @@ function planOf(name: string, values: Values, set: readonly string[]): FleetPlan
   const special = plan.seeded + (plan.kill?.count ?? 0) + (plan.slow?.count ?? 0)
   if (special >= hosts) throw new UsageError('seeded, slow and killed hosts leave none that is measured')
   if (plan.seeded > 0 && system !== 'shoal') throw new UsageError('only agents of shoal can be seeded')
+  if (plan.cutOriginAfter === 0 && plan.seeded === 0)
+    throw new UsageError('--cut-origin-after 0: nobody would have the image, use --seeded as well')
   if (plan.bytes < plan.layers) throw new UsageError('--size: there is less than a byte for each layer')
   return plan
+}
+
+function oneOf<T extends string>(name: string, text: string, all: readonly T[]): T {
+  const found = all.find((one) => one === text)
+  if (found === undefined) throw new UsageError(`--${name} ${text}: there are ${all.join(', ')}`)
+  return found
 }
 
 function some<T>(name: string, text: string, parse: (text: string) => T | undefined): T | undefined {

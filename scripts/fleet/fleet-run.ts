@@ -38,6 +38,7 @@ export interface RunResult extends RunObservation {
 export async function runFleet(init: RunInit): Promise<RunResult> {
   const { plan, image, dir, seed, say } = init
   const roles = assignRoles(plan, seed)
+  const boundSeconds = boundOf(plan, roles, image.bytes)
   await mkdir(dir, { recursive: true })
   await using stack = new AsyncDisposableStack()
   const origin = { name: ORIGIN, zone: 0, rate: plan.originRate }
@@ -60,7 +61,7 @@ export async function runFleet(init: RunInit): Promise<RunResult> {
     await system.idle(role.name)
   }
   await network.shape()
-  if (plan.cutOriginAfter === 0) await network.cut(ORIGIN)
+  if (plan.cutOriginAfter === 0) await network.cut(ORIGIN, plan.cut)
 
   const meter = new Meter({ network, system, roles })
   await meter.start()
@@ -70,13 +71,15 @@ export async function runFleet(init: RunInit): Promise<RunResult> {
   const hosts = await clients.pull(pulling, patienceMs)
   const metered = await meter.read()
   end.abort()
-  for (const line of await incidents) say(`  ${line}`)
+  const startAt = Math.min(...hosts.map(({ plannedStart }) => plannedStart))
+  for (const { what, at } of await incidents)
+    say(at === undefined ? `  ! ${what} did not come about` : `  ${what} after ${((at - startAt) / 1000).toFixed(1)} s`)
   return {
     ...metered,
     imageBytes: image.bytes,
-    boundSeconds: boundOf(plan, roles, image.bytes),
+    boundSeconds,
     hosts,
-    startAt: Math.min(...hosts.map(({ plannedStart }) => plannedStart)),
+    startAt,
   }
 }
 

@@ -27,21 +27,32 @@ interface Load {
   readonly imageBytes: number
 }
 
-/** Lets happen what the plan says, when it says so. @returns what has happened, when the signal aborts or all has */
-export async function watchIncidents(parts: Parts, load: Load, { signal }: { signal: AbortSignal }): Promise<string[]> {
-  const happened: string[] = []
-  const begun = performance.now()
+/** Something that has happened, or should have. */
+export interface Happened {
+  readonly what: string
+  /** Milliseconds since the epoch; undefined: it did not come about. */
+  readonly at: number | undefined
+}
+
+/** Lets happen what the plan says, when it says so. Ends when the signal aborts or all has happened. */
+export async function watchIncidents(
+  parts: Parts,
+  load: Load,
+  { signal }: { signal: AbortSignal },
+): Promise<Happened[]> {
+  const happened: Happened[] = []
   const pending = new Set([killing(parts, load), cutting(parts, load)].filter((incident) => incident !== undefined))
   while (pending.size > 0) {
     for (const incident of pending) {
       if (!(await incident.isDue())) continue
       pending.delete(incident)
-      happened.push(`${await incident.happen()} (${((performance.now() - begun) / 1000).toFixed(1)} s in)`)
+      const at = Date.now()
+      happened.push({ what: await incident.happen(), at })
     }
     try {
       await pause(WATCH_MS, undefined, { signal })
     } catch {
-      return [...happened, ...[...pending].map(({ name }) => `! ${name} did not come about`)]
+      return [...happened, ...[...pending].map(({ name }) => ({ what: name, at: undefined }))]
     }
   }
   return happened
@@ -81,7 +92,7 @@ function cutting({ network }: Parts, { plan, imageBytes }: Load): Incident | und
     name: 'the cut of the origin',
     isDue: async () => (await network.wireBytesSent(ORIGIN)) >= limit,
     happen: async () => {
-      await network.cut(ORIGIN)
+      await network.cut(ORIGIN, plan.cut)
       return `cut the origin off after ${cutOriginAfter} copies`
     },
   }

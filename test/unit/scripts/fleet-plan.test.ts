@@ -41,8 +41,8 @@ test('understands shares, zones, rates and times', () => {
     zones: { count: 2, rate: 20e6 },
     spreadMs: 20_000,
   })
-  expect(plan('--cut-origin-after', '0', '--set', 'a=1', '--set', 'b=2')).toMatchObject({
-    cutOriginAfter: 0,
+  expect(plan('--cut-origin-after', '1.5', '--set', 'a=1', '--set', 'b=2')).toMatchObject({
+    cutOriginAfter: 1.5,
     set: ['a=1', 'b=2'],
   })
 })
@@ -57,6 +57,8 @@ test.each([
   [['--size', 'big'], /--size/],
   [['--size', '2', '--layers', '3'], /--size/],
   [['--kill', '4'], /--kill/],
+  [['--cut-origin-after', '0'], /--seeded/],
+  [['--cut', 'burn'], /down, drop/],
   [['--kill', '4@140%'], /--kill/],
   [['--slow', '16@0.1'], /none that is measured/],
   [['--seeded', '1', '--system', 'direct'], /seeded/],
