@@ -92,16 +92,20 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       trusted: new Set([DOCKER_HUB, config.origin.default, ...Object.keys(config.origin.registries)]),
     },
   )
-  const blobs = new BlobService({
-    store,
-    hostContent,
-    origin,
-    access,
-    repositories,
-    metrics: metrics.transfers,
-    clock,
-    log: log.child({ component: 'blob' }),
-  })
+  const blobs = new BlobService(
+    {
+      store,
+      hostContent,
+      origin,
+      swarm,
+      access,
+      repositories,
+      metrics: metrics.transfers,
+      clock,
+      log: log.child({ component: 'blob' }),
+    },
+    { headStartMs: config.swarm.headStart, holdBackMs: config.swarm.holdBack, seed: instanceId },
+  )
   stack.defer(() => blobs.stop())
   const manifests = new ManifestService(
     {

@@ -3,8 +3,9 @@
  * Owns the transfers: one per digest. A transfer belongs to the registry it fetches from: what is wrong with one registry
  * never reaches the clients of another, who get the blob passed through meanwhile.
  */
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { hasCode, ShoalError } from '../errors.ts'
+import { hasCode, isOutage, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
@@ -12,10 +13,19 @@ import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import type { Access, Principal } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
-import type { Abortable, BlobReader, BlobStore, Origin, RepositoryIndex, Scope, TransferMetrics } from './ports.ts'
+import type {
+  Abortable,
+  BlobReader,
+  BlobStore,
+  Origin,
+  RepositoryIndex,
+  Scope,
+  Swarm,
+  TransferMetrics,
+} from './ports.ts'
 import { RescuedReader } from './rescued-reader.ts'
 import type { Blobs, CacheStatus, OpenBlob } from './services.ts'
-import { type Outcome, Transfer } from './transfer.ts'
+import { type Begun, Transfer, type TransferEnd } from './transfer.ts'
 
 export interface BlobServiceComponents {
   readonly store: BlobStore
@@ -25,11 +35,21 @@ export interface BlobServiceComponents {
     has(digest: Digest): Promise<boolean>
   }
   readonly origin: Origin
+  readonly swarm: Swarm
   readonly access: Access
   readonly repositories: RepositoryIndex
   readonly metrics: TransferMetrics
   readonly clock: Clock
   readonly log: Logger
+}
+
+export interface BlobServiceInit {
+  /** So long the swarm is searched before the origin is asked. */
+  readonly headStartMs: number
+  /** So long a reader waits for better evidence than one agent's word. */
+  readonly holdBackMs: number
+  /** Other than that of any other agent: where it begins with what nobody waits for follows from it. */
+  readonly seed: string
 }
 
 /** So many mismatches of one blob within the time, and it is refused at once: clients lose a minute on each. */
@@ -47,12 +67,16 @@ export interface RunningTransfer {
 
 export class BlobService implements Blobs {
   readonly #components: BlobServiceComponents
+  readonly #init: BlobServiceInit
   readonly #transfers = new Map<Digest, Transfer>()
   /** By registry and digest. */
   readonly #mismatches = new LRUCache<string, number>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
+  /** Sizes of blobs that did not have their digest with bytes from peers: the origin is asked first then. */
+  readonly #doubted = new LRUCache<Digest, ReadonlySet<number>>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
 
-  constructor(components: BlobServiceComponents) {
+  constructor(components: BlobServiceComponents, init: BlobServiceInit) {
     this.#components = components
+    this.#init = init
   }
 
   async open(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
@@ -73,7 +97,7 @@ export class BlobService implements Blobs {
   }
 
   async stat(scope: Scope, digest: Digest, options: Abortable): Promise<{ readonly size: number }> {
-    const { store, access, origin } = this.#components
+    const { store, access, origin, swarm } = this.#components
     const principal = access.principal(scope)
     const stored = store.stat(digest)
     if (stored !== undefined && access.mayVouch(scope.repository.registry, digest)) {
@@ -86,7 +110,7 @@ export class BlobService implements Blobs {
       if (size !== undefined) return { size }
     } catch (error) {
       access.refused(principal, error)
-      throw error
+      if (!isOutage(error) || !swarm.hasPeers) throw error
     }
     const blob = await this.open(scope, digest, options)
     await blob.close()
@@ -98,6 +122,11 @@ export class BlobService implements Blobs {
     const { store, hostContent, access } = this.#components
     if (!access.isLinked(repository, digest)) return false
     return store.stat(digest) !== undefined || (await hostContent.has(digest))
+  }
+
+  /** The one of this digest, for what peers may have of it. */
+  runningTransfer(digest: Digest): Transfer | undefined {
+    return this.#transfers.get(digest)
   }
 
   list(): RunningTransfer[] {
@@ -197,27 +226,64 @@ export class BlobService implements Blobs {
     principal: Principal,
     digest: Digest,
     kept: number | undefined,
-    { signal }: Abortable,
+    options: Abortable,
   ): Promise<BlobReader> {
-    const { access, origin, store, repositories, clock, log, metrics } = this.#components
+    const { access, origin, store, swarm, repositories, clock, log, metrics } = this.#components
     const { scope, identity } = principal
     const { registry } = scope.repository
     const mismatches = this.#mismatches.get(`${registry} ${digest}`) ?? 0
     if (mismatches >= MAX_MISMATCHES) {
       throw new ShoalError('DIGEST_MISMATCH', 'the origin sent other bytes again and again', { detail: { digest } })
     }
-    const onEnd = (outcome: Outcome): void => {
+    const doubtedSizes = this.#doubted.get(digest)
+    const onEnd = ({ outcome, size, usedPeers }: TransferEnd): void => {
+      // Peers give in a registry's name only what that has sent itself.
       if (outcome === 'complete') access.served(registry, digest)
-      if (outcome === 'mismatched') this.#mismatches.set(`${registry} ${digest}`, mismatches + 1)
+      if (outcome === 'mismatched') {
+        if (usedPeers)
+          this.#doubted.set(digest, new Set([...(doubtedSizes ?? []), ...(size === undefined ? [] : [size])]))
+        else this.#mismatches.set(`${registry} ${digest}`, mismatches + 1)
+      }
       this.#transfers.delete(digest)
     }
-    const transfer = new Transfer({ store, clock, log, metrics }, { digest, registry, onEnd })
+    const { headStartMs, holdBackMs } = this.#init
+    const transfer = new Transfer(
+      { store, swarm, clock, log, metrics },
+      { digest, registry, headStartMs, holdBackMs, offset: this.#offset(digest), onEnd },
+    )
     this.#transfers.set(digest, transfer)
     repositories.link(partialsOf(registry), [digest])
     const source = origin.blobSource(scope, digest, { mirrorsLast: mismatches > 0 })
-    await raceAbort(transfer.begin(source, { key: identity.key, kept }), signal)
-    if (kept === undefined) access.answered(principal, digest)
+    const beginning = {
+      key: identity.key,
+      kept,
+      isCautious: doubtedSizes !== undefined,
+      doubtedSizes: doubtedSizes ?? new Set<number>(),
+    }
+    const begun = await raceAbort(transfer.begin(source, beginning), options.signal)
+    if (begun.by === 'origin') access.answered(principal, digest)
+    if (begun.by === 'peers') await this.#admit(principal, transfer, begun, options)
     return transfer.openReader()
+  }
+
+  /** Bytes come from peers: the origin must admit this client all the same. */
+  async #admit(
+    principal: Principal,
+    transfer: Transfer,
+    { originAnswer: proof }: Extract<Begun, { by: 'peers' }>,
+    { signal }: Abortable,
+  ): Promise<void> {
+    try {
+      await this.#components.access.ensure(principal, transfer.digest, 'blob', { signal, ...(proof && { proof }) })
+    } catch (error) {
+      if (!signal.aborted) transfer.abandon()
+      throw error
+    }
+  }
+
+  /** As `TransferInit`: another one for each blob and agent. */
+  #offset(digest: Digest): number {
+    return createHash('sha256').update(`${this.#init.seed} ${digest}`).digest().readUInt32BE() / 2 ** 32
   }
 
   #isPartialOf(registry: string, digest: Digest): boolean {

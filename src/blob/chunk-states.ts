@@ -4,18 +4,21 @@
  * - absent: not on disk
  * - claimed: on disk with a hash that is not checked yet; nobody may read it
  * - received: on disk, from the origin itself, not hashed yet
- * - verified: on disk and hashed
+ * - arrived: on disk, from a peer, not checked yet; nobody may read it
+ * - verified: on disk and hashed, and the hash is what somebody states; whose word that is decides who may read it
  */
-export type ChunkState = 'absent' | 'claimed' | 'received' | 'verified'
+export type ChunkState = 'absent' | 'claimed' | 'received' | 'arrived' | 'verified'
 
 export class ChunkStates {
   readonly #states: ChunkState[]
   /** Where the next byte of an absent chunk goes, for those that began to arrive. */
   readonly #reached = new Map<number, number>()
   #verified = 0
+  #absent: number
 
   constructor(count: number) {
     this.#states = Array.from({ length: count }, () => 'absent')
+    this.#absent = count
   }
 
   get count(): number {
@@ -26,6 +29,10 @@ export class ChunkStates {
     return this.#verified
   }
 
+  get absentCount(): number {
+    return this.#absent
+  }
+
   of(index: number): ChunkState {
     const state = this.#states[index]
     if (state === undefined) throw new RangeError(`no chunk ${index} of ${this.count}`)
@@ -33,8 +40,11 @@ export class ChunkStates {
   }
 
   set(index: number, state: ChunkState): void {
-    if (this.of(index) === 'verified') this.#verified -= 1
+    const before = this.of(index)
+    if (before === 'verified') this.#verified -= 1
+    if (before === 'absent') this.#absent -= 1
     if (state === 'verified') this.#verified += 1
+    if (state === 'absent') this.#absent += 1
     this.#states[index] = state
     this.#reached.delete(index)
   }
@@ -49,15 +59,10 @@ export class ChunkStates {
     this.#reached.set(index, position)
   }
 
-  /** Whether a reader may have the chunk, unless it is the last one. */
-  isReadable(index: number): boolean {
-    const state = this.of(index)
-    return state === 'verified' || state === 'received'
-  }
-
   clear(): void {
     this.#states.fill('absent')
     this.#reached.clear()
     this.#verified = 0
+    this.#absent = this.count
   }
 }

@@ -1,39 +1,67 @@
 /**
  * What readers may see of a blob on its way in, and who waits to see more:
  *   - a byte from the origin as soon as it arrives, for the origin's word is all there is until the whole blob is hashed;
- *   - a chunk that somebody claims is good, only when it is verified;
+ *   - a chunk that a peer brought, only when it is verified and `ChunkTrust` lets it pass;
  *   - no byte of the last chunk before the digest of the whole blob matched.
  * Owned by one `Transfer`.
  */
-import type { ShoalError } from '../errors.ts'
+import { ShoalError } from '../errors.ts'
+import type { Clock } from '../util/clock.ts'
 import { chunkAt, chunkStart } from './chunk-plan.ts'
+import type { WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
+import type { ChunkTrust } from './chunk-trust.ts'
 import type { Abortable, PartialBlob } from './ports.ts'
 import type { TransferRuns } from './transfer-runs.ts'
 
 /** How often it is asked again whether a reader that waits is served best by the runs there are. */
 const RECONSIDER_MS = 100
+/** No reader takes more at once: it need not be looked further ahead. */
+const MAX_READ_BYTES = 8 * 1024 * 1024
 
 interface Waiter {
   readonly position: number
+  readonly since: number
   readonly wake: () => void
+}
+
+/** One reader: what it was given, for bytes that turn out wrong must not become a whole body. */
+interface Audience {
+  readonly seen: Set<number>
+  error: ShoalError | undefined
 }
 
 export interface ReadGateComponents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
+  readonly trust: ChunkTrust
   readonly runs: Pick<TransferRuns, 'schedule' | 'readableWithin' | 'bytesBeingWritten'>
+  readonly clock: Clock
+}
+
+export interface ReadGateInit {
+  /** So long a reader waits for better evidence than one agent's word. */
+  readonly holdBackMs: number
+}
+
+export interface GateReader {
+  /** As `BlobReader.read`. */
+  read(target: Uint8Array, position: number, options: Abortable): Promise<number>
+  close(): void
 }
 
 export class ReadGate {
   readonly #components: ReadGateComponents
+  readonly #holdBackMs: number
   readonly #waiters = new Set<Waiter>()
+  readonly #audiences = new Set<Audience>()
   /** Undefined while the blob is on its way; without an error, all of it may be read. */
   #end: { readonly error?: ShoalError } | undefined
   #anythingRead = false
 
-  constructor(components: ReadGateComponents) {
+  constructor(components: ReadGateComponents, init: ReadGateInit) {
     this.#components = components
+    this.#holdBackMs = init.holdBackMs
   }
 
   /** Whether a reader has got a byte. */
@@ -42,38 +70,39 @@ export class ReadGate {
   }
 
   /** Chunks that readers wait for, the longest waiting first. */
-  wanted(): number[] {
-    const { plan } = this.#components.partial
-    return [...this.#waiters].map((waiter) => chunkAt(plan, waiter.position))
+  wanted(): WantedChunk[] {
+    const { partial, clock } = this.#components
+    const now = clock()
+    return [...this.#waiters].map(({ position, since }) => ({
+      chunk: chunkAt(partial.plan, position),
+      waitedMs: now - since,
+    }))
   }
 
-  /** As `BlobReader.read`. */
-  async read(target: Uint8Array, position: number, { signal }: Abortable): Promise<number> {
-    const { partial } = this.#components
-    for (;;) {
-      if (this.#end?.error !== undefined) throw this.#end.error
-      if (this.#end !== undefined && position >= partial.plan.size) return 0
-      const until = this.#readableUntil(position)
-      if (until > position) {
-        this.#anythingRead = true
-        return partial.read(until - position < target.length ? target.subarray(0, until - position) : target, position)
-      }
-      const arriving = this.#arrivingAt(position)
-      if (arriving !== undefined) {
-        this.#anythingRead = true
-        const bytes = arriving.subarray(0, target.length)
-        target.set(bytes)
-        return bytes.length
-      }
-      await this.#progressAt(position, signal)
+  open(): GateReader {
+    const audience: Audience = { seen: new Set(), error: undefined }
+    this.#audiences.add(audience)
+    return {
+      read: (target, position, options) => this.#read(audience, target, position, options),
+      close: () => void this.#audiences.delete(audience),
     }
   }
 
-  /** Something has arrived, or was verified. */
+  /** Something has arrived, was verified, or is better known. */
   progressed(): void {
     for (const { position, wake } of this.#waiters) {
-      if (this.#readableUntil(position) > position || this.#arrivingAt(position) !== undefined) wake()
+      if (this.#readableUntil(position, 1) > position || this.#arrivingAt(position) !== undefined) wake()
     }
+  }
+
+  /** What was here of the chunk is replaced by something else: who has seen it must not be given the rest. */
+  spoil(index: number): void {
+    for (const audience of this.#audiences) {
+      if (!audience.seen.has(index)) continue
+      const detail = { chunk: index }
+      audience.error ??= new ShoalError('DIGEST_MISMATCH', 'bytes that were read turned out wrong', { detail })
+    }
+    for (const { wake } of this.#waiters) wake()
   }
 
   /** The digest of the whole blob matched. */
@@ -91,14 +120,50 @@ export class ReadGate {
     for (const waiter of this.#waiters) waiter.wake()
   }
 
-  /** The first byte from `position` on that may not be read from disk yet. */
-  #readableUntil(position: number): number {
-    const { partial, chunks, runs } = this.#components
+  async #read(audience: Audience, target: Uint8Array, position: number, { signal }: Abortable): Promise<number> {
+    const { partial } = this.#components
+    for (;;) {
+      const error = audience.error ?? this.#end?.error
+      if (error !== undefined) throw error
+      if (this.#end !== undefined && position >= partial.plan.size) return 0
+      const until = this.#readableUntil(position, target.length)
+      if (until > position) {
+        const wanted = until - position < target.length ? target.subarray(0, until - position) : target
+        this.#saw(audience, position, wanted.length)
+        const count = await partial.read(wanted, position)
+        // It may have been replaced while it was read.
+        if (audience.error !== undefined) throw audience.error
+        return count
+      }
+      const arriving = this.#arrivingAt(position)
+      if (arriving !== undefined) {
+        const bytes = arriving.subarray(0, target.length)
+        this.#saw(audience, position, bytes.length)
+        target.set(bytes)
+        return bytes.length
+      }
+      await this.#progressAt(position, signal)
+    }
+  }
+
+  #saw(audience: Audience, position: number, bytes: number): void {
+    this.#anythingRead = true
+    // Once the digest matched nothing is replaced any more.
+    if (this.#end !== undefined) return
+    const { plan } = this.#components.partial
+    const last = chunkAt(plan, position + Math.max(0, bytes - 1))
+    for (let index = chunkAt(plan, position); index <= last; index++) audience.seen.add(index)
+  }
+
+  /** The first byte from `position` on that may not be read from disk yet, looked for no further than is asked. */
+  #readableUntil(position: number, bytes: number): number {
+    const { partial, chunks, trust, runs } = this.#components
     const { plan } = partial
     if (this.#end !== undefined) return plan.size
     const last = plan.count - 1
+    const enough = position + Math.min(bytes, MAX_READ_BYTES)
     let index = chunkAt(plan, position)
-    while (index < last && chunks.isReadable(index)) index += 1
+    while (index < last && chunkStart(plan, index) < enough && trust.isReadable(index)) index += 1
     const within = index < last ? (runs.readableWithin(index) ?? chunks.reached(index)) : undefined
     return within ?? chunkStart(plan, index)
   }
@@ -112,11 +177,11 @@ export class ReadGate {
 
   async #progressAt(position: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { runs } = this.#components
+    const { runs, clock } = this.#components
     const progress = Promise.withResolvers<void>()
-    const waiter: Waiter = { position, wake: progress.resolve }
+    const waiter: Waiter = { position, since: clock(), wake: progress.resolve }
     const onAbort = (): void => progress.reject(signal.reason)
-    const reconsider = setInterval(() => runs.schedule(), RECONSIDER_MS)
+    const reconsider = setInterval(() => this.#reconsider(waiter), RECONSIDER_MS)
     this.#waiters.add(waiter)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -127,5 +192,15 @@ export class ReadGate {
       signal.removeEventListener('abort', onAbort)
       this.#waiters.delete(waiter)
     }
+  }
+
+  #reconsider({ position, since }: Waiter): void {
+    const { partial, trust, runs, clock } = this.#components
+    const isLate = clock() - since >= this.#holdBackMs
+    if (isLate && !trust.lonePasses && trust.isLone(chunkAt(partial.plan, position))) {
+      trust.lonePasses = true
+      this.progressed()
+    }
+    runs.schedule()
   }
 }

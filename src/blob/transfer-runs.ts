@@ -1,124 +1,162 @@
 /**
  * The runs that fill one partial blob, and the sources they ask. Owns which stretch is being fetched by whom and which
- * sources are given up. Used by `Transfer` alone; what to fetch next is `chunk-scheduler`'s decision.
+ * sources are given up. Used by `Transfer` alone; what to fetch next is `chunk-scheduler`'s decision, where bytes go is
+ * `ChunkWriter`'s.
  */
 import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
 import { batches } from '../util/batches.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { chunkAt, chunkEnd, chunkStart } from './chunk-plan.ts'
-import { type RunView, scheduleRuns } from './chunk-scheduler.ts'
+import { raceAbort } from '../util/race-abort.ts'
+import { chunkEnd, chunkStart } from './chunk-plan.ts'
+import { type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
-import type { ChunkSource, PartialBlob, SourceBody, TransferMetrics } from './ports.ts'
+import type { ChunkTrust } from './chunk-trust.ts'
+import { BringerBook, ChunkWriter, type ChunkWriterEvents } from './chunk-writer.ts'
+import type { ChunkSource, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
+import { Run, type Stop } from './run.ts'
+import { TransferSource } from './transfer-source.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
 const WRITE_QUEUE_BYTES = 512 * 1024
-const MAX_RUNS = 4
+/** How often it is looked whether peers are late while any runs. */
+const WATCH_MS = 200
+/** So long news of the swarm are waited for when nobody has what is missing. */
+const NEWS_MS = 5_000
+/** Signers that nothing has confirmed are believed with so many chunks while the origin can be asked. */
+const MAX_RISKS = 2
+/** An origin that brought nothing for so long confirms nobody. */
+const CONFIRM_MS = 1_500
 
-interface Stop {
-  readonly signal: AbortSignal
-  abort(reason: unknown): void
-}
-
-interface SourceState {
-  readonly source: ChunkSource
-  readonly key: string
-  /** Set when the source is given up. */
-  error: ShoalError | undefined
-}
-
-interface Run {
-  readonly id: number
-  readonly source: SourceState
-  readonly stop: Stop
-  /** The chunk after the last one that the source was asked for. */
-  readonly askedEnd: number
-  /** Others were running when it began. */
-  readonly isExtra: boolean
-  readonly startedAt: number
-  readonly startedFrom: number
-  next: number
-  end: number
-  /** The next byte to be written. */
-  position: number
-  /** What is being written at `position`. */
-  writing: readonly Uint8Array[]
-}
-
-export interface RunsEvents {
-  /** All bytes of the chunk are on disk. */
-  arrived(index: number): void
-  /** Some bytes are on disk. */
-  progressed(): void
+export interface RunsEvents extends ChunkWriterEvents {
   /** Nothing more will come: every source is given up, or the store refuses. */
   failed(error: ShoalError): void
   /** Chunks that readers wait for, the longest waiting first. */
-  wanted(): readonly number[]
+  wanted(): readonly WantedChunk[]
 }
 
 export interface RunsComponents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
+  readonly trust: ChunkTrust
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly events: RunsEvents
 }
 
+export interface RunsInit {
+  /** As `Snapshot.offset`. */
+  readonly offset: number
+}
+
+interface Running {
+  readonly run: Run
+  readonly ended: Promise<void>
+}
+
 export class TransferRuns {
   readonly #components: RunsComponents
-  readonly #sources: SourceState[] = []
-  readonly #runs = new Map<number, Run>()
-  #maxRuns = MAX_RUNS
+  readonly #offset: number
+  readonly #sources: TransferSource[] = []
+  readonly #runs = new Map<number, Running>()
+  readonly #bringers = new BringerBook()
+  readonly #writer: ChunkWriter
   #lastId = 0
   #stopped = false
+  #originFrom = 0
+  #ownAt: number
+  #newsUntil = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(components: RunsComponents) {
+  constructor(components: RunsComponents, init: RunsInit) {
     this.#components = components
+    this.#offset = init.offset
+    this.#ownAt = components.clock()
+    const { partial, chunks, metrics, events } = components
+    const runs = (): Iterable<Run> => this.#all()
+    const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
+    this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, bringers: this.#bringers })
+  }
+
+  /** Whether an origin may be asked, now or after a rest. */
+  get hasOrigin(): boolean {
+    return this.#sources.some(({ source, error }) => source.kind === 'origin' && error === undefined)
   }
 
   /** @param key tells sources apart; one of which another is in use is not taken */
   addSource(source: ChunkSource, key: string): void {
     if (this.#sources.some((known) => known.key === key && known.error === undefined)) return
-    this.#sources.push({ source, key, error: undefined })
+    this.#sources.push(new TransferSource(source, key))
+  }
+
+  /** The origin could not be had when the transfer began. */
+  originFailed(source: ChunkSource, error: ShoalError): void {
+    const known = this.#sources.find((candidate) => candidate.source === source)
+    known?.failed(error, { now: this.#components.clock(), gained: false, hasOthers: true, from: 0, to: 0 })
+  }
+
+  /** The origin is not asked for so long, for peers may be found meanwhile. */
+  holdOrigin(ms: number): void {
+    this.#originFrom = this.#components.clock() + ms
+  }
+
+  /** One that states another size than what is here of the blob is not taken, nor one that was given up. */
+  addPeer(peer: PeerSource): void {
+    if (peer.size !== this.#components.partial.plan.size) return
+    const known = this.#sources.find(({ key, source }) => key === peer.id && source.kind === 'peer')
+    if (known?.error !== undefined) return
+    if (known !== undefined) this.#sources.splice(this.#sources.indexOf(known), 1)
+    this.#sources.push(new TransferSource(peer, peer.id))
+    this.news(NEWS_MS)
+  }
+
+  removePeer(peer: PeerSource): void {
+    const at = this.#sources.findIndex(({ source }) => source === peer)
+    if (at < 0 || this.#sources[at]?.error !== undefined) return
+    const [gone] = this.#sources.splice(at, 1)
+    for (const { run } of this.#runs.values()) if (run.source === gone) void this.#cutShort(run)
+    this.schedule()
+  }
+
+  /** Peers have more, or may be found for so long: it is not yet hopeless. */
+  news(ms = NEWS_MS): void {
+    this.#newsUntil = Math.max(this.#newsUntil, this.#components.clock() + ms)
+    this.schedule()
+  }
+
+  /** Nobody else will be found. */
+  endOfNews(): void {
+    if (!this.#sources.some(({ source, error }) => source.kind === 'peer' && error === undefined)) this.#newsUntil = 0
+    this.schedule()
   }
 
   /** Takes over the body of the whole blob that was opened before its size was known, from a source that was added. */
   adopt(source: ChunkSource, body: SourceBody, stop: Stop): void {
     const state = this.#sources.find((known) => known.source === source)
     if (state === undefined) throw new ShoalError('INTERNAL', 'the source was not added')
-    this.#launch(state, 0, this.#components.chunks.count, stop, body)
+    const { count } = this.#components.chunks
+    this.#launch(state, { from: 0, to: count, askedEnd: count, isSpare: false }, stop, body)
   }
 
   /** Starts what is to be fetched now. */
   schedule(): void {
     if (this.#stopped) return
-    const { chunks, partial, events } = this.#components
-    const steps = scheduleRuns({
-      plan: partial.plan,
-      isMissing: (index) => chunks.of(index) === 'absent' && !this.#isCovered(index),
-      runs: [...this.#runs.values()].map((run) => this.#view(run)),
-      wanted: events.wanted(),
-      maxRuns: this.#maxRuns,
-    })
-    for (const step of steps) {
-      if (step.type === 'shorten') this.#shorten(step.run, step.to)
-      else this.#startAnywhere(step.from, step.to)
-    }
+    for (const step of scheduleRuns(this.#snapshot())) this.#carryOutStep(step)
+    if (!this.#stopped) this.#watch()
   }
 
   /** The byte up to which chunk `index` is on disk and may be read, if an origin is sending it now. */
   readableWithin(index: number): number | undefined {
-    for (const run of this.#runs.values()) {
-      if (run.next === index && isTrusted(run)) return run.position
-    }
+    for (const run of this.#all())
+      if (run.isTrusted && run.isWriterOf(index) && run.next === index && run.kept === undefined) return run.position
     return undefined
   }
 
   /** What an origin has sent from `position` on and is being written to disk; nothing if it sends elsewhere. */
   bytesBeingWritten(position: number): Uint8Array | undefined {
-    for (const run of this.#runs.values()) {
-      if (!isTrusted(run)) continue
+    for (const run of this.#all()) {
+      if (!run.isTrusted) continue
       let start = run.position
       for (const piece of run.writing) {
         if (start <= position && position < start + piece.length) return piece.subarray(position - start)
@@ -128,91 +166,165 @@ export class TransferRuns {
     return undefined
   }
 
+  /** The chunk was checked and is not what it should be. @param isFaulty whether who brought it is to blame */
+  rejected(index: number, isFaulty: boolean): void {
+    const { partial, metrics } = this.#components
+    const bringer = this.#bringers.take(index)
+    const bytes = chunkEnd(partial.plan, index) - chunkStart(partial.plan, index)
+    metrics.wasted(bringer?.source.kind ?? 'peer', bytes)
+    if (!isFaulty) bringer?.lacks(index)
+    else if (bringer?.peer !== undefined) {
+      bringer.peer.report({ type: 'wrong-bytes', index, bytes })
+      this.#giveUp(bringer, new ShoalError('PEER_MISBEHAVED', 'the bytes are not what anybody states'))
+    }
+  }
+
+  /** The chunk is what it should be. */
+  accepted(index: number): void {
+    this.#bringers.take(index)
+  }
+
+  /** The origin's word about a chunk is known: it can confirm others. */
+  originSpoke(): void {
+    this.#ownAt = this.#components.clock()
+  }
+
+  /** Whoever did not have the wanted version of a chunk may be asked again. */
+  forgetLacks(): void {
+    for (const source of this.#sources) source.forgetLacks()
+  }
+
   /** Ends every run that is still fetching; nothing starts any more. */
   stop(reason: string): void {
     this.#stopped = true
-    for (const run of this.#runs.values()) {
-      if (run.next < run.end) run.stop.abort(new DOMException(reason, 'AbortError'))
+    clearTimeout(this.#timer)
+    for (const run of this.#all()) if (run.next < run.end) run.stop.abort(new DOMException(reason, 'AbortError'))
+  }
+
+  *#all(): Generator<Run> {
+    for (const { run } of this.#runs.values()) yield run
+  }
+
+  // ------------------------------------------------------------------------------------------------- what to fetch
+
+  #snapshot(): Parameters<typeof scheduleRuns>[0] {
+    const { partial, trust, events, clock } = this.#components
+    const now = clock()
+    const usable = this.#sources.filter(
+      (source) => source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now),
+    )
+    const hasPeers = usable.some(({ source }) => source.kind === 'peer')
+    const runs = [...this.#all()].filter((run) => run.next < run.end)
+    const views = runs.map((run) => run.view(partial.plan, now))
+    const isLanding = (index: number): boolean =>
+      runs.some((run, at) => run.next <= index && index < (views[at]?.next ?? 0))
+    return {
+      plan: partial.plan,
+      stateOf: (index) => (isLanding(index) ? 'there' : trust.stateOf(index)),
+      runs: views,
+      sources: usable.map((source) => source.view()),
+      wanted: events.wanted(),
+      mayFetch: (index) => trust.mayFetch(index),
+      riskLeft: hasPeers ? this.#riskLeft(now) : 0,
+      isReleased: (index) => trust.isReleasedFromPeers(index),
+      offset: this.#offset,
     }
   }
 
-  #view(run: Run): RunView {
-    const ageMs = this.#components.clock() - run.startedAt
-    const received = run.writing.reduce((sum, piece) => sum + piece.length, run.position)
-    const bytesPerSecond = ((received - run.startedFrom) * 1000) / Math.max(1, ageMs)
-    // Readers may be ahead of the disk, but never of what has arrived.
-    const next = Math.min(run.end, chunkAt(this.#components.partial.plan, received))
-    return { id: run.id, next, end: run.end, ageMs, bytesPerSecond }
+  #riskLeft(now: number): number {
+    if (!this.hasOrigin || now - this.#ownAt > CONFIRM_MS) return Number.POSITIVE_INFINITY
+    const covered = new Set<number>()
+    for (const run of this.#all()) if (!run.isTrusted) for (let c = run.next; c < run.end; c++) covered.add(c)
+    return MAX_RISKS - this.#components.trust.risks((index) => covered.has(index))
   }
 
-  #isCovered(index: number): boolean {
-    for (const run of this.#runs.values()) if (run.next <= index && index < run.end) return true
-    return false
-  }
-
-  #shorten(id: number, to: number): void {
-    const run = this.#runs.get(id)
-    if (run !== undefined) run.end = to
-  }
-
-  /** Gives what `failed` was to fetch back to the run that was cut short for it. */
-  #extendBefore(failed: Run): void {
-    const before = [...this.#runs.values()].find((run) => run.end === failed.next && run.next < run.end)
-    if (before !== undefined) before.end = Math.min(before.askedEnd, failed.end)
-  }
-
-  #startAnywhere(from: number, to: number): void {
-    const source = this.#sources.find((candidate) => candidate.error === undefined)
-    if (source !== undefined) {
-      this.#launch(source, from, to, new AbortController())
+  #carryOutStep(step: Step): void {
+    if (step.type === 'start') {
+      const source = this.#sources.find(({ id, error }) => id === step.source && error === undefined)
+      if (source !== undefined) this.#launch(source, step, new AbortController())
+      if (step.isSpare) this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
       return
     }
-    const error = this.#sources.at(-1)?.error ?? new ShoalError('ORIGIN_UNAVAILABLE', 'nobody to ask for the blob')
-    this.#components.events.failed(error)
+    const run = this.#runs.get(step.run)?.run
+    if (run === undefined) return
+    if (step.type === 'resize') run.end = Math.min(run.askedEnd, Math.max(run.next, step.to))
+    else {
+      run.source.peer?.report({ type: 'stalled' })
+      this.#giveUp(run.source, new ShoalError('STALLED', 'the peer sends nothing'))
+    }
   }
 
-  #launch(source: SourceState, from: number, to: number, stop: Stop, body?: SourceBody): void {
-    const { chunks, partial } = this.#components
-    const position = chunks.reached(from) ?? chunkStart(partial.plan, from)
-    const run: Run = {
+  /** Looks again in a while; fails when there is nothing left to hope for. */
+  #watch(): void {
+    clearTimeout(this.#timer)
+    const { chunks, clock } = this.#components
+    const now = clock()
+    const wakeAt = this.#sources.filter(({ error, restUntil }) => error === undefined && restUntil > now)
+    const times = wakeAt.map(({ restUntil }) => restUntil)
+    if (this.#originFrom > now) times.push(this.#originFrom)
+    if ([...this.#all()].some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
+    else if (this.#runs.size === 0 && chunks.absentCount > 0) {
+      if (this.#newsUntil > now) times.push(Math.min(this.#newsUntil, now + WATCH_MS))
+      if (times.length === 0) return this.#components.events.failed(this.#reason)
+    }
+    if (times.length > 0) this.#timer = setTimeout(() => this.schedule(), Math.max(1, Math.min(...times) - now)).unref()
+  }
+
+  get #reason(): ShoalError {
+    const errors = this.#sources.filter(({ error }) => error !== undefined)
+    const worst = errors.findLast(({ source }) => source.kind === 'origin') ?? errors.at(-1)
+    return worst?.error ?? new ShoalError('ORIGIN_UNAVAILABLE', 'nobody to ask for the blob')
+  }
+
+  // --------------------------------------------------------------------------------------------------- fetching it
+
+  #launch(
+    source: TransferSource,
+    { from, to, askedEnd, isSpare }: { from: number; to: number; askedEnd: number; isSpare: boolean },
+    stop: Stop,
+    body?: SourceBody,
+  ): void {
+    const { chunks, partial, clock } = this.#components
+    const isFresh = !isSpare && chunks.of(from) === 'absent'
+    const run = new Run({
       id: ++this.#lastId,
       source,
       stop,
-      isExtra: this.#runs.size > 0,
-      startedAt: this.#components.clock(),
-      startedFrom: position,
-      askedEnd: to,
+      askedEnd,
+      isExtra: [...this.#all()].some((other) => other.isTrusted),
+      isSpare,
+      startedAt: clock(),
       next: from,
       end: to,
-      position,
-      writing: [],
-    }
-    this.#runs.set(run.id, run)
-    void this.#carryOut(run, body)
+      position: (isFresh ? chunks.reached(from) : undefined) ?? chunkStart(partial.plan, from),
+    })
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    this.#runs.set(run.id, { run, ended })
+    void this.#carryOut(run, body).then(resolve)
   }
 
   async #carryOut(run: Run, opened: SourceBody | undefined): Promise<void> {
     const first = run.next
+    let failure: unknown
     try {
-      await this.#fetch(run, opened)
+      // A source that ignores the end of its run must not hold up the transfer.
+      await raceAbort(this.#fetch(run, opened), run.stop.signal)
     } catch (error) {
+      failure = error
       run.stop.abort(error)
-      this.#judge(run, toShoalError(error), run.next > first)
     }
+    await run.written.catch(() => undefined)
     this.#runs.delete(run.id)
-    this.#keepReached(run)
+    this.#judge(run, first, failure)
+    this.#writer.leave(run)
     this.schedule()
   }
 
-  #keepReached(run: Run): void {
-    const { chunks, partial } = this.#components
-    if (run.next >= chunks.count || chunks.of(run.next) !== 'absent' || !isTrusted(run)) return
-    if (run.position > chunkStart(partial.plan, run.next)) chunks.setReached(run.next, run.position)
-  }
-
   async #fetch(run: Run, opened: SourceBody | undefined): Promise<void> {
-    const { plan } = this.#components.partial
-    const end = run.askedEnd === plan.count ? undefined : chunkEnd(plan, run.askedEnd - 1)
+    const { partial, clock } = this.#components
+    const { plan } = partial
+    const isToTheEnd = run.askedEnd === plan.count && run.isTrusted
+    const end = isToTheEnd ? undefined : chunkEnd(plan, run.askedEnd - 1)
     const body = opened ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
     if (body.totalSize !== undefined && body.totalSize !== plan.size) {
       const detail = { before: plan.size, now: body.totalSize }
@@ -220,37 +332,34 @@ export class TransferRuns {
     }
     const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
     for await (const batch of batches(body.bytes, { maxBytes: WRITE_QUEUE_BYTES, stop })) {
-      await this.#write(run, batch)
+      const before = run.next
+      await this.#writer.take(run, batch)
+      run.lastByteAt = clock()
+      if (run.next > before && run.askedEnd > run.end) this.schedule()
       // A body that is to be read to its end is, so that its connection can be used again.
       if (run.next >= run.end && run.end < run.askedEnd) return
     }
-    if (plan.size === 0) this.#arrived(run)
-    if (run.next < run.end) throw new ShoalError('ORIGIN_MISBEHAVED', 'the body ended early')
+    if (plan.size === 0) this.#writer.arrived(run)
+    if (run.next < run.end)
+      throw new ShoalError(run.isTrusted ? 'ORIGIN_MISBEHAVED' : 'PEER_MISBEHAVED', 'the body ended early')
   }
 
-  async #write(run: Run, batch: readonly Uint8Array[]): Promise<void> {
-    const { partial, metrics, events } = this.#components
-    const { plan } = partial
-    const { buffers, bytes } = trim(batch, chunkEnd(plan, run.end - 1) - run.position)
-    if (bytes === 0) return
-    run.writing = buffers
-    events.progressed()
-    await partial.write(run.position, buffers)
-    run.writing = []
-    run.position += bytes
-    metrics.received(run.source.source.kind, bytes)
-    while (run.next < run.end && run.position >= chunkEnd(plan, run.next)) this.#arrived(run)
-    events.progressed()
+  async #cutShort(run: Run): Promise<void> {
+    run.isCut = true
+    run.stop.abort(new DOMException('somebody else was faster', 'AbortError'))
+    await this.#runs.get(run.id)?.ended
   }
 
-  #arrived(run: Run): void {
-    const index = run.next
-    run.next += 1
-    this.#components.events.arrived(index)
+  #giveUp(source: TransferSource, error: ShoalError): void {
+    source.error ??= error
+    for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
   }
 
-  #judge(run: Run, error: ShoalError, gained: boolean): void {
-    if (this.#stopped || run.next >= run.end) return
+  #judge(run: Run, first: number, failure: unknown): void {
+    const now = this.#components.clock()
+    if (run.next > first) run.source.brought(run.received, now - run.startedAt)
+    if (failure === undefined || this.#stopped || run.isCut || run.next >= run.end) return
+    const error = toShoalError(failure)
     if (hasCode(error, 'STORE_FULL', 'STORE_FAILED')) {
       this.#components.events.failed(error)
       return
@@ -259,31 +368,23 @@ export class TransferRuns {
       { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
       'a source failed in the middle of a blob',
     )
-    if (run.isExtra && isOutage(error)) {
-      // The source may have refused it for being one too many: from now on it gets one at a time.
-      this.#maxRuns = 1
+    const gained = run.next > first
+    if (run.isTrusted && run.isExtra && isOutage(error)) {
+      run.source.takesOneAtATime()
       if (!gained) this.#extendBefore(run)
       return
     }
-    // It has tried again by itself: without a chunk gained there is no hope.
-    if (!gained || !isOutage(error)) run.source.error = error
+    const hasOthers =
+      this.#newsUntil > now || this.#sources.some(({ source, error }) => source.kind === 'peer' && !error)
+    run.source.failed(error, { now, gained, hasOthers, from: run.next, to: run.end })
   }
-}
 
-/** Whether its bytes may be read before they are verified: the origin's word is all there is. */
-function isTrusted(run: Run): boolean {
-  return run.source.source.kind === 'origin'
-}
-
-/** The first `limit` bytes of `batch`, without copying. */
-function trim(batch: readonly Uint8Array[], limit: number): { buffers: Uint8Array[]; bytes: number } {
-  const buffers: Uint8Array[] = []
-  let bytes = 0
-  for (const piece of batch) {
-    if (bytes === limit) break
-    const wanted = piece.length > limit - bytes ? piece.subarray(0, limit - bytes) : piece
-    buffers.push(wanted)
-    bytes += wanted.length
+  /** Gives what `failed` was to fetch back to the run that was cut short for it. */
+  #extendBefore(failed: Run): void {
+    for (const run of this.#all()) {
+      if (!run.isTrusted || run.end !== failed.next || run.next >= run.end) continue
+      run.end = Math.min(run.askedEnd, failed.end)
+      return
+    }
   }
-  return { buffers, bytes }
 }

@@ -1,19 +1,18 @@
 /**
  * One blob on its way in; the only one of its digest in this agent, however many readers it has.
  *
- * Owns the partial blob from its opening to its commit: `TransferRuns` fills it, the `Verifier` hashes it, the `ReadGate`
- * lets readers see what they may. Created, found and forgotten by `BlobService`.
+ * Owns the partial blob from its opening to its commit, and its place in the blob's swarm: `TransferOpening` learns the size,
+ * `Filling` brings and checks the bytes. Created, found and forgotten by `BlobService`.
  */
 import { ShoalError, toShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { linkSignals } from '../util/signals.ts'
-import { ChunkStates } from './chunk-states.ts'
-import type { BlobReader, BlobStore, ChunkSource, PartialBlob, TransferMetrics } from './ports.ts'
-import { ReadGate } from './read-gate.ts'
-import { TransferRuns } from './transfer-runs.ts'
-import { Verifier } from './verifier.ts'
+import { Filling } from './filling.ts'
+import type { BlobReader, BlobStore, ChunkSource, PartialBlob, SharedBlob, Swarm, TransferMetrics } from './ports.ts'
+import { readShared, sharedView } from './shared-view.ts'
+import { TransferOpening } from './transfer-opening.ts'
+import { TransferSwarm } from './transfer-swarm.ts'
 
 /** Without readers a transfer goes on when at least this share has arrived, or at most so much is missing. */
 const WORTH_FINISHING_SHARE = 0.25
@@ -23,6 +22,7 @@ const LINGER_MS = 5_000
 
 export interface TransferComponents {
   readonly store: BlobStore
+  readonly swarm: Swarm
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
@@ -32,20 +32,25 @@ export interface TransferInit {
   readonly digest: Digest
   /** The registry it is fetched from. */
   readonly registry: string
+  /** So long the swarm is searched before the origin is asked. */
+  readonly headStartMs: number
+  /** So long a reader waits for better evidence than one agent's word. */
+  readonly holdBackMs: number
+  /** In [0, 1): where this agent begins with what nobody waits for. */
+  readonly offset: number
   /** Called once, when the transfer is over and the disk is left alone. */
-  readonly onEnd: (outcome: Outcome) => void
+  readonly onEnd: (end: TransferEnd) => void
 }
 
 /** `mismatched`: it failed because the bytes do not have the digest. */
 export type Outcome = 'complete' | 'failed' | 'mismatched' | 'abandoned'
 
-/** Everything that exists once the size is known. */
-interface Filling {
-  readonly partial: PartialBlob
-  readonly chunks: ChunkStates
-  readonly runs: TransferRuns
-  readonly verifier: Verifier
-  readonly gate: ReadGate
+export interface TransferEnd {
+  readonly outcome: Outcome
+  /** Bytes of the blob, if they were known. */
+  readonly size: number | undefined
+  /** Whether the bytes rested on the word of peers, in part at least. */
+  readonly usedPeers: boolean
 }
 
 type State =
@@ -60,29 +65,42 @@ export interface Beginning {
   readonly key: string
   /** Size of the partial blob in the store that is taken up, undefined for none. */
   readonly kept: number | undefined
+  /** As `OpeningInit`. */
+  readonly isCautious: boolean
+  readonly doubtedSizes: ReadonlySet<number>
 }
+
+/** Who has proved by the beginning that a client may have the blob. */
+export type Begun =
+  | { readonly by: 'origin' }
+  /** `originAnswer`: whether the origin, if it was asked too, would give the blob. */
+  | { readonly by: 'peers'; readonly originAnswer: Promise<void> | undefined }
+  | { readonly by: 'kept' }
 
 export class Transfer {
   readonly digest: Digest
   readonly registry: string
   readonly #components: TransferComponents
-  readonly #onEnd: (outcome: Outcome) => void
+  readonly #init: TransferInit
+  readonly #swarm: TransferSwarm
   readonly #startedAt: number
   readonly #stop = new AbortController()
   readonly #ended = Promise.withResolvers<Outcome>()
   #state: State = { name: 'opening' }
   #filling: Filling | undefined
-  #opening: Promise<void> | undefined
-  #verifying: Promise<void> | undefined
+  #opening: Promise<Begun> | undefined
+  #matching: Promise<void> | undefined
   #readers = 0
-  #restarted = false
+  /** Readers of peers: they keep the bytes open, and are no reason to go on. */
+  #sharedReaders = 0
   #linger: NodeJS.Timeout | undefined
 
   constructor(components: TransferComponents, init: TransferInit) {
     this.#components = components
+    this.#init = init
     this.digest = init.digest
     this.registry = init.registry
-    this.#onEnd = init.onEnd
+    this.#swarm = new TransferSwarm({ swarm: components.swarm }, init)
     this.#startedAt = components.clock()
   }
 
@@ -111,11 +129,11 @@ export class Transfer {
   }
 
   /**
-   * Takes up what an earlier transfer left, else asks the source for the blob and so proves that it gives it. Resolves
-   * when there can be readers. To be called once.
+   * Takes up what an earlier transfer left, else asks the source and the swarm for the blob. Resolves when there can be
+   * readers. To be called once.
    * @throws ShoalError of the source or the store; the transfer is then over
    */
-  begin(source: ChunkSource, beginning: Beginning): Promise<void> {
+  begin(source: ChunkSource, beginning: Beginning): Promise<Begun> {
     this.#opening = this.#begin(source, beginning)
     return this.#opening
   }
@@ -133,19 +151,41 @@ export class Transfer {
   /** A reader of the bytes as they arrive. @throws ShoalError when the transfer failed */
   openReader(): BlobReader {
     if (this.#state.name === 'over') throw this.#state.error
-    const filling = this.#filled()
+    const { gate, partial } = this.#filled()
     this.#readers += 1
     clearTimeout(this.#linger)
+    const reader = gate.open()
     let isOpen = true
     return {
       digest: this.digest,
-      size: filling.partial.plan.size,
-      read: (target, position, options) => filling.gate.read(target, position, options),
+      size: partial.plan.size,
+      read: (target, position, options) => reader.read(target, position, options),
       close: async () => {
-        if (isOpen) this.#readerLeft()
+        if (!isOpen) return
         isOpen = false
+        reader.close()
+        this.#readerLeft()
       },
     }
+  }
+
+  /** What peers may have of it; undefined while there is nothing, and when it failed. */
+  shared(): SharedBlob | undefined {
+    const isOver = this.#state.name === 'over' || this.#state.name === 'opening'
+    if (isOver || this.#filling === undefined || this.#filling.chunks.verifiedCount === 0) return undefined
+    return sharedView(this.#filling, this.#state.name === 'matched')
+  }
+
+  /** Reads every chunk that is verified, whoever's word that is. @throws ShoalError BLOB_UNKNOWN when the transfer is over */
+  openShared(): BlobReader {
+    if (this.#state.name === 'over' || this.#filling === undefined) {
+      throw new ShoalError('BLOB_UNKNOWN', 'the transfer is over', { detail: { digest: this.digest } })
+    }
+    this.#sharedReaders += 1
+    return readShared(this.#filling, () => {
+      this.#sharedReaders -= 1
+      if (this.#state.name === 'matched') void this.#closeWhenUnread()
+    })
   }
 
   /** Ends the transfer; what has arrived is kept for a later one. */
@@ -154,10 +194,19 @@ export class Transfer {
     await this.ended
   }
 
-  async #begin(source: ChunkSource, { key, kept }: Beginning): Promise<void> {
+  /** Ends the transfer if nobody reads: whoever caused it may not have it. */
+  abandon(): void {
+    if (this.#readers === 0) this.#end(new ShoalError('ABORTED', 'nobody may have the blob'), 'abandoned')
+  }
+
+  // ---------------------------------------------------------------------------------------------------- beginning
+
+  async #begin(source: ChunkSource, beginning: Beginning): Promise<Begun> {
     try {
-      if (kept === undefined) await this.#beginAnew(source, key)
-      else await this.#resume(source, key, kept)
+      this.#swarm.join()
+      return await (beginning.kept === undefined
+        ? this.#beginAnew(source, beginning)
+        : this.#resume(source, beginning.key, beginning.kept))
     } catch (error) {
       const failure = toShoalError(error)
       this.#end(failure, 'failed')
@@ -165,62 +214,69 @@ export class Transfer {
     }
   }
 
-  async #resume(source: ChunkSource, key: string, size: number): Promise<void> {
-    const filling = await this.#fill(await this.#components.store.openPartial(this.digest, size, { takeUp: true }))
-    const { partial, chunks, verifier, runs } = filling
-    for (const [index, hash] of partial.claimed) {
-      chunks.set(index, 'claimed')
-      verifier.add(index, hash)
-    }
-    this.#components.log.info({ digest: this.digest, size, chunks: partial.claimed.size }, 'resuming a partial blob')
-    runs.addSource(source, key)
-    runs.schedule()
+  async #resume(source: ChunkSource, key: string, size: number): Promise<Begun> {
+    const filling = this.#fill(await this.#openPartial(size, true))
+    this.#components.log.info(
+      { digest: this.digest, size, chunks: filling.partial.claimed.size },
+      'resuming a partial blob',
+    )
+    filling.takeUp()
+    filling.runs.addSource(source, key)
+    if (this.#swarm.hasPeers && !this.#swarm.isSearched) filling.runs.holdOrigin(this.#init.headStartMs)
+    filling.joinSwarm()
+    filling.runs.schedule()
+    return { by: 'kept' }
   }
 
-  async #beginAnew(source: ChunkSource, key: string): Promise<void> {
-    const { store } = this.#components
-    const stop = linkSignals([this.#stop.signal])
-    const body = await source.open({ start: 0, end: undefined }, { signal: stop.signal })
+  async #beginAnew(source: ChunkSource, { key, isCautious, doubtedSizes }: Beginning): Promise<Begun> {
+    const { digest, headStartMs } = this.#init
+    const opened = await new TransferOpening(
+      { source, swarm: this.#swarm },
+      { digest, headStartMs, isCautious, doubtedSizes, signal: this.#stop.signal },
+    ).run()
+    if (opened.by === 'peers') {
+      const filling = this.#fill(await this.#openPartial(opened.size, false))
+      filling.runs.addSource(source, key)
+      if (opened.originError !== undefined) filling.runs.originFailed(source, opened.originError)
+      if (opened.bytes !== undefined) await filling.putOnly(opened.bytes)
+      filling.joinSwarm()
+      filling.runs.schedule()
+      return opened
+    }
+    const { body, stop } = opened
     try {
       if (body.totalSize === undefined) {
         throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')
       }
-      const { runs } = await this.#fill(await store.openPartial(this.digest, body.totalSize, { takeUp: false }))
-      runs.addSource(source, key)
-      runs.adopt(source, body, stop)
+      const filling = this.#fill(await this.#openPartial(body.totalSize, false))
+      filling.runs.addSource(source, key)
+      filling.runs.adopt(source, body, stop)
+      filling.joinSwarm()
+      return { by: 'origin' }
     } catch (error) {
       stop.abort(error)
       throw error
     }
   }
 
-  async #fill(partial: PartialBlob): Promise<Filling> {
-    if (this.#state.name !== 'opening') {
-      await partial.close()
-      throw this.#state.name === 'over' ? this.#state.error : new ShoalError('INTERNAL', 'the transfer is open already')
-    }
-    const chunks = new ChunkStates(partial.plan.count)
-    const verifier = new Verifier(partial, {
-      verified: (index) => this.#verified(index),
-      rejected: (index) => this.#rejected(index),
-    })
+  async #openPartial(size: number, takeUp: boolean): Promise<PartialBlob> {
+    const partial = await this.#components.store.openPartial(this.digest, size, { takeUp })
+    if (this.#state.name === 'opening') return partial
+    await partial.close()
+    throw this.#state.name === 'over' ? this.#state.error : new ShoalError('INTERNAL', 'the transfer is open already')
+  }
+
+  #fill(partial: PartialBlob): Filling {
     const { clock, log, metrics } = this.#components
-    const events = {
-      arrived: (index: number): void => {
-        chunks.set(index, 'received')
-        verifier.add(index)
-      },
-      progressed: (): void => gate.progressed(),
-      failed: (error: ShoalError): void => this.#end(error, 'failed'),
-      wanted: (): number[] => gate.wanted(),
-    }
-    const runs: TransferRuns = new TransferRuns({ partial, chunks, clock, log, metrics, events })
-    const gate: ReadGate = new ReadGate({ partial, chunks, runs })
-    const filling: Filling = { partial, chunks, runs, verifier, gate }
+    const { holdBackMs, offset } = this.#init
+    const filling = new Filling(
+      { partial, swarm: this.#swarm, clock, log, metrics },
+      { holdBackMs, offset, onFailed: (error) => this.#end(error, 'failed') },
+    )
     this.#filling = filling
     this.#state = { name: 'filling' }
     this.#lingerFor(LINGER_MS)
-    this.#verifying = this.#verify(filling)
+    this.#matching = this.#match(filling)
     return filling
   }
 
@@ -229,49 +285,18 @@ export class Transfer {
     return this.#filling
   }
 
-  // ----------------------------------------------------------------------------------------------- verification
+  // -------------------------------------------------------------------------------------------------- verification
 
-  async #verify(filling: Filling): Promise<void> {
+  async #match(filling: Filling): Promise<void> {
     try {
-      for (;;) {
-        const found = await filling.verifier.run(this.#stop.signal)
-        if (this.#state.name !== 'filling') return
-        if (found === this.digest) break
-        this.#mismatched(filling, found)
-      }
+      await filling.match(this.#stop.signal)
+      if (this.#state.name !== 'filling') return
       this.#state = { name: 'matched' }
-      filling.runs.stop('the blob is complete')
-      filling.gate.openAll()
       await this.#commit(filling.partial)
     } catch (error) {
       // Also what the end of the transfer itself throws here, which then has no effect.
       this.#end(toShoalError(error), 'failed')
     }
-  }
-
-  /** Once, and if nobody has seen a byte yet, the blob is fetched anew. @throws ShoalError DIGEST_MISMATCH otherwise */
-  #mismatched(filling: Filling, found: Digest): void {
-    this.#components.log.warn({ digest: this.digest, found }, 'the blob does not have its digest')
-    if (filling.gate.anythingRead || this.#restarted) {
-      throw new ShoalError('DIGEST_MISMATCH', 'the bytes do not have the digest', { detail: { found } })
-    }
-    this.#restarted = true
-    filling.chunks.clear()
-    filling.verifier.restart()
-    filling.runs.schedule()
-  }
-
-  #verified(index: number): void {
-    const { chunks, gate } = this.#filled()
-    chunks.set(index, 'verified')
-    gate.progressed()
-  }
-
-  #rejected(index: number): void {
-    this.#components.log.warn({ digest: this.digest, chunk: index }, 'a chunk does not have the hash claimed for it')
-    const { chunks, runs } = this.#filled()
-    chunks.set(index, 'absent')
-    runs.schedule()
   }
 
   async #commit(partial: PartialBlob): Promise<void> {
@@ -288,7 +313,7 @@ export class Transfer {
   /** Never throws: nobody waits for it. */
   async #closeWhenUnread(): Promise<void> {
     await this.ended
-    if (this.#readers === 0) await this.#putAway((partial) => partial.close())
+    if (this.#readers + this.#sharedReaders === 0) await this.#putAway((partial) => partial.close())
   }
 
   async #putAway(how: (partial: PartialBlob) => Promise<void>): Promise<void> {
@@ -334,15 +359,16 @@ export class Transfer {
   }
 
   async #leave(outcome: Outcome): Promise<void> {
-    await this.#verifying
+    await this.#matching
     await this.#putAway((partial) => (outcome === 'mismatched' ? partial.discard() : partial.close()))
     this.#finish(outcome)
   }
 
   #finish(outcome: Outcome): void {
     clearTimeout(this.#linger)
+    this.#swarm.leave()
     this.#components.metrics.transferEnded(outcome, (this.#components.clock() - this.#startedAt) / 1000)
-    this.#onEnd(outcome)
+    this.#init.onEnd({ outcome, size: this.size, usedPeers: this.#filling?.usedPeers ?? false })
     this.#ended.resolve(outcome)
   }
 }

@@ -1,23 +1,42 @@
 /**
  * Hashes the chunks of one partial blob as they reach the disk, and the whole blob as its contiguous prefix grows.
  * Owns: which chunks are verified, and how far the running digest has come. Called by `Transfer` alone.
+ *
+ * A chunk whose source is believed until the whole digest is known gets both hashes from one reading. Any other one is
+ * checked by itself before it is appended, so that wrong bytes never spoil the running digest.
  */
 import type { Digest } from '../oci/digest.ts'
 import type { ChunkHash, PartialBlob } from './ports.ts'
 
+/**
+ * Why the chunk may be good:
+ * - own: an origin sent it
+ * - word: a peer sent it, what is stated decides
+ * - a hash: the chunk log claims it
+ */
+export type Ground = 'own' | 'word' | { readonly logged: ChunkHash; readonly isSure: boolean }
+
 export interface VerifierEvents {
-  verified(index: number): void
-  /** The chunk does not have the hash that was claimed for it: it counts as absent again. */
-  rejected(index: number): void
+  /** Whether a chunk from a peer may have this hash. */
+  accepts(index: number, hash: ChunkHash): boolean
+  /** @returns whether its log record may say that it is sure */
+  verified(index: number, hash: ChunkHash, ground: Ground): boolean
+  /** It does not have the hash that it should have: it counts as absent again. */
+  rejected(index: number, hash: ChunkHash, ground: Ground): void
 }
 
 export class Verifier {
   readonly #partial: PartialBlob
   readonly #events: VerifierEvents
-  /** On disk and not yet hashed, with the hash claimed for it (undefined: the source's own word is all there is). */
-  readonly #pending = new Map<number, ChunkHash | undefined>()
+  /** On disk and not yet hashed. */
+  readonly #pending = new Map<number, Ground>()
   readonly #verified = new Map<number, ChunkHash>()
+  /** What is being read from disk now. */
+  readonly #jobs = new Set<Promise<unknown>>()
   #appended = 0
+  #isAppending = false
+  #isForgetting = false
+  #isOver = false
   #wake = Promise.withResolvers<void>()
 
   constructor(partial: PartialBlob, events: VerifierEvents) {
@@ -25,10 +44,20 @@ export class Verifier {
     this.#events = events
   }
 
+  /** The hash of a chunk that is verified. */
+  hashOf(index: number): ChunkHash | undefined {
+    return this.#verified.get(index)
+  }
+
+  /** Hashes of all chunks in order, once all are verified. */
+  get hashes(): ChunkHash[] {
+    return [...this.#verified].sort(([a], [b]) => a - b).map(([, hash]) => hash)
+  }
+
   /** The chunk's bytes are on disk. */
-  add(index: number, claim?: ChunkHash): void {
-    this.#pending.set(index, claim)
-    this.#wake.resolve()
+  add(index: number, ground: Ground): void {
+    this.#pending.set(index, ground)
+    this.#notify()
   }
 
   /**
@@ -38,53 +67,140 @@ export class Verifier {
    * @throws ShoalError STORE_FAILED, or the signal's reason
    */
   async run(signal: AbortSignal): Promise<Digest> {
+    this.#isOver = false
     const onAbort = (): void => {
-      for (const [index, claim] of this.#pending) if (claim !== undefined) this.#pending.delete(index)
-      this.#wake.resolve()
+      for (const [index, ground] of this.#pending) if (typeof ground === 'object') this.#pending.delete(index)
+      this.#notify()
     }
     signal.addEventListener('abort', onAbort)
     try {
-      while (this.#appended < this.#partial.plan.count) {
-        if (await this.#step()) continue
-        signal.throwIfAborted()
-        await this.#wake.promise
-        this.#wake = Promise.withResolvers()
-      }
+      const ends = await Promise.allSettled([
+        this.#untilOver(this.#digest(signal)),
+        this.#untilOver(this.#check(signal)),
+      ])
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
       return await this.#partial.finishDigest()
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
   }
 
-  /** Forgets everything, to begin again with an empty blob. */
-  restart(): void {
+  /**
+   * The chunks will be written anew: nothing reads them any more when this resolves.
+   * @returns false, and nothing is forgotten, when the whole blob is hashed already: then its digest is what counts
+   */
+  async forget(indexes: readonly number[]): Promise<boolean> {
+    if (this.#appended === this.#partial.plan.count) return false
+    this.#isForgetting = true
+    try {
+      while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs)
+      if (this.#appended === this.#partial.plan.count) return false
+      for (const index of indexes) {
+        this.#pending.delete(index)
+        this.#verified.delete(index)
+      }
+      if (indexes.some((index) => index < this.#appended)) this.#restartDigest()
+      return true
+    } finally {
+      this.#isForgetting = false
+      this.#notify()
+    }
+  }
+
+  /** Begins the digest again, without these chunks or without any. To be called between two runs. */
+  restart(forgotten: readonly number[] = [...this.#verified.keys()]): void {
+    for (const index of forgotten) this.#verified.delete(index)
     this.#pending.clear()
-    this.#verified.clear()
+    this.#restartDigest()
+  }
+
+  #restartDigest(): void {
     this.#appended = 0
     this.#partial.restartDigest()
   }
 
-  async #step(): Promise<boolean> {
-    const next = this.#appended
-    if (this.#verified.has(next) || (this.#pending.has(next) && this.#pending.get(next) === undefined)) {
+  async #digest(signal: AbortSignal): Promise<void> {
+    const { count } = this.#partial.plan
+    while (this.#appended < count) {
+      signal.throwIfAborted()
+      if (this.#isOver) return
+      const next = this.#appended
+      const known = this.#verified.get(next)
+      const isNew = known === undefined && this.#pending.get(next) === 'own'
+      if (this.#isForgetting || (known === undefined && !isNew)) {
+        await this.#wake.promise
+        continue
+      }
       this.#pending.delete(next)
-      const hash = await this.#partial.appendToDigest(next)
-      this.#appended = next + 1
-      if (!this.#verified.has(next)) await this.#accept(next, hash)
-      return true
+      this.#isAppending = true
+      await this.#job(async () => {
+        const hash = await this.#partial.appendToDigest(next, known)
+        this.#appended = next + 1
+        if (isNew) await this.#accept(next, hash, 'own')
+      })
+      this.#isAppending = false
     }
-    const [index, claim] = this.#pending.entries().next().value ?? []
-    if (index === undefined) return false
-    this.#pending.delete(index)
-    const hash = await this.#partial.hashChunk(index)
-    if (claim === undefined || claim === hash) await this.#accept(index, hash)
-    else this.#events.rejected(index)
-    return true
   }
 
-  async #accept(index: number, hash: ChunkHash): Promise<void> {
+  /** What comes out of order, or has to be checked before it may be appended. */
+  async #check(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const isAborted = signal.aborted
+      const found = [...this.#pending].find(([index, ground]) => isAborted || !this.#isForDigest(index, ground))
+      if (found === undefined || (this.#isForgetting && !isAborted)) {
+        if (this.#isOver || isAborted) return
+        await this.#wake.promise
+        continue
+      }
+      const [index, ground] = found
+      this.#pending.delete(index)
+      await this.#job(async () => {
+        const hash = await this.#partial.hashChunk(index)
+        if (this.#isGood(index, hash, ground)) await this.#accept(index, hash, ground)
+        else this.#events.rejected(index, hash, ground)
+      })
+    }
+  }
+
+  /** It comes in order, and needs no check before it is appended. */
+  #isForDigest(index: number, ground: Ground): boolean {
+    return ground === 'own' && (index === this.#appended || (this.#isAppending && index === this.#appended + 1))
+  }
+
+  #isGood(index: number, hash: ChunkHash, ground: Ground): boolean {
+    if (ground === 'own') return true
+    return ground === 'word' ? this.#events.accepts(index, hash) : ground.logged === hash
+  }
+
+  async #accept(index: number, hash: ChunkHash, ground: Ground): Promise<void> {
     this.#verified.set(index, hash)
-    this.#events.verified(index)
-    await this.#partial.logChunk(index, hash, { isSure: true })
+    const isSure = this.#events.verified(index, hash, ground)
+    this.#notify()
+    await this.#partial.logChunk(index, hash, { isSure })
+  }
+
+  async #job(work: () => Promise<void>): Promise<void> {
+    const job = work()
+    this.#jobs.add(job)
+    try {
+      await job
+    } finally {
+      this.#jobs.delete(job)
+    }
+  }
+
+  async #untilOver(loop: Promise<void>): Promise<void> {
+    try {
+      await loop
+    } finally {
+      this.#isOver = true
+      this.#notify()
+    }
+  }
+
+  #notify(): void {
+    const { resolve } = this.#wake
+    this.#wake = Promise.withResolvers()
+    resolve()
   }
 }

@@ -1,51 +1,89 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { planChunks } from '../../../src/blob/chunk-plan.ts'
-import { type RunView, type Snapshot, type Step, scheduleRuns } from '../../../src/blob/chunk-scheduler.ts'
+import {
+  type RunView,
+  type Snapshot,
+  type SourceView,
+  type Step,
+  scheduleRuns,
+} from '../../../src/blob/chunk-scheduler.ts'
 
 const MIB = 1024 * 1024
 const plan = planChunks(400 * MIB) // 100 chunks of 4 MiB
 
-const SLOW = { ageMs: 1000, bytesPerSecond: MIB }
-
-function snapshot(given: {
-  missing?: (index: number) => boolean
-  runs?: RunView[]
-  wanted?: number[]
-  maxRuns?: number
-}): Snapshot {
-  const runs = given.runs ?? []
-  const missing = given.missing ?? ((index) => !runs.some((run) => run.next <= index && index < run.end))
-  return { plan, isMissing: missing, runs, wanted: given.wanted ?? [], maxRuns: given.maxRuns ?? 4 }
+const ORIGIN: SourceView = {
+  id: 'origin',
+  kind: 'origin',
+  has: () => true,
+  maxRuns: 4,
+  bytesPerSecond: undefined,
+  isSlow: false,
 }
 
-describe('scheduleRuns', () => {
+function peer(id: string, given: Partial<SourceView> = {}): SourceView {
+  return { id, kind: 'peer', has: () => true, maxRuns: 2, bytesPerSecond: undefined, isSlow: false, ...given }
+}
+
+function run(id: number, next: number, end: number, given: Partial<RunView> = {}): RunView {
+  const slow = { ageMs: 1000, bytesPerSecond: MIB, silentMs: 0 }
+  return { id, source: 'origin', kind: 'origin', isSpare: false, next, end, askedEnd: end, ...slow, ...given }
+}
+
+function peerRun(id: number, next: number, end: number, given: Partial<RunView> = {}): RunView {
+  return run(id, next, end, { source: 'a', kind: 'peer', ageMs: 100, bytesPerSecond: 10 * MIB, ...given })
+}
+
+type Given = Partial<Omit<Snapshot, 'wanted' | 'stateOf'>> & {
+  missing?: (index: number) => boolean
+  held?: (index: number) => boolean
+  wanted?: number[]
+  waitedMs?: number
+}
+
+function snapshot({ missing = () => true, held = () => false, wanted = [], waitedMs = 0, ...given }: Given): Snapshot {
+  return {
+    plan,
+    stateOf: (index) => (held(index) ? 'held' : missing(index) ? 'missing' : 'there'),
+    runs: [],
+    sources: [ORIGIN],
+    wanted: wanted.map((chunk) => ({ chunk, waitedMs })),
+    mayFetch: () => 'free',
+    riskLeft: Number.POSITIVE_INFINITY,
+    isReleased: () => true,
+    offset: 0,
+    ...given,
+  }
+}
+
+const start = (source: string, from: number, to: number, askedEnd = to, isSpare = false): Step => {
+  return { type: 'start', source, from, to, askedEnd, isSpare }
+}
+
+describe('scheduleRuns with the origin alone', () => {
   it('fetches the whole blob in one run when nobody waits', () => {
-    expect(scheduleRuns(snapshot({}))).toEqual([{ type: 'start', from: 0, to: 100 }])
+    expect(scheduleRuns(snapshot({}))).toEqual([start('origin', 0, 100)])
   })
 
   it('starts nothing while a run covers what readers want', () => {
-    expect(scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100, ...SLOW }], wanted: [3, 4] }))).toEqual([])
+    expect(scheduleRuns(snapshot({ runs: [run(1, 3, 100)], wanted: [3, 4] }))).toEqual([])
   })
 
   it('gives a reader far ahead of the run a run of its own and shortens the first', () => {
-    const steps = scheduleRuns(snapshot({ runs: [{ id: 1, next: 3, end: 100, ...SLOW }], wanted: [50] }))
-    expect(steps).toEqual([
-      { type: 'shorten', run: 1, to: 50 },
-      { type: 'start', from: 50, to: 100 },
-    ])
+    const steps = scheduleRuns(snapshot({ runs: [run(1, 3, 100)], wanted: [50] }))
+    expect(steps).toEqual([{ type: 'resize', run: 1, to: 50 }, start('origin', 50, 100)])
   })
 
   it('lets a reader wait for a run that is fast or has only begun', () => {
-    const fast = { id: 1, next: 3, end: 100, ageMs: 1000, bytesPerSecond: 1000 * MIB }
+    const fast = run(1, 3, 100, { bytesPerSecond: 1000 * MIB })
     expect(scheduleRuns(snapshot({ runs: [fast], wanted: [50] }))).toEqual([])
-    const young = { id: 1, next: 0, end: 100, ageMs: 50, bytesPerSecond: 0 }
+    const young = run(1, 0, 100, { ageMs: 50, bytesPerSecond: 0 })
     expect(scheduleRuns(snapshot({ runs: [young], wanted: [50] }))).toEqual([])
   })
 
   it('fetches only what is missing, up to what is there', () => {
     const steps = scheduleRuns(snapshot({ missing: (index) => index >= 10 && index < 20 }))
-    expect(steps).toEqual([{ type: 'start', from: 10, to: 20 }])
+    expect(steps).toEqual([start('origin', 10, 20)])
   })
 
   it('does not start a run for a chunk that is on disk', () => {
@@ -53,56 +91,213 @@ describe('scheduleRuns', () => {
   })
 
   it('keeps to the bound of runs and frees one that serves nobody', () => {
-    const runs = [
-      { id: 1, next: 0, end: 10, ...SLOW },
-      { id: 2, next: 20, end: 30, ...SLOW },
-    ]
-    const steps = scheduleRuns(snapshot({ runs, wanted: [0, 60], maxRuns: 2 }))
-    expect(steps).toEqual([{ type: 'shorten', run: 2, to: 21 }])
+    const runs = [run(1, 0, 10), run(2, 20, 30)]
+    const steps = scheduleRuns(snapshot({ runs, wanted: [0, 60], sources: [{ ...ORIGIN, maxRuns: 2 }] }))
+    expect(steps).toEqual([{ type: 'resize', run: 2, to: 21 }])
   })
 
-  it('never asks for a chunk twice, nor for one that is not missing, and serves the first in need', () => {
-    const small = planChunks(64 * 4 * MIB)
-    const scenario = fc.record({
-      present: fc.uniqueArray(fc.integer({ min: 0, max: small.count - 1 })),
-      cuts: fc.uniqueArray(fc.integer({ min: 0, max: small.count }), { maxLength: 6 }),
-      wanted: fc.uniqueArray(fc.integer({ min: 0, max: small.count - 1 }), { maxLength: 6 }),
-    })
+  it('reads again from the origin what readers may not have on peers’ word, and no further', () => {
+    const steps = scheduleRuns(
+      snapshot({ missing: () => false, held: (index) => index >= 5 && index < 9, wanted: [5] }),
+    )
+    expect(steps).toEqual([start('origin', 5, 9)])
+  })
+})
+
+describe('scheduleRuns with peers', () => {
+  it('gives a reader’s chunk to a peer when that is enough, and leaves the origin alone', () => {
+    const steps = scheduleRuns(snapshot({ sources: [ORIGIN, peer('a'), peer('b')], wanted: [7] }))
+    expect(steps[0]).toEqual(start('a', 7, 8))
+    expect(steps.some((step) => step.type === 'start' && step.source === 'origin')).toBe(false)
+    expect(starts(steps)).toHaveLength(4)
+  })
+
+  it('has the origin serve the reader while one agent’s word is all there is, and peers the rest', () => {
+    const steps = scheduleRuns(
+      snapshot({ sources: [ORIGIN, peer('a')], wanted: [0], isReleased: () => false, offset: 0.5 }),
+    )
+    expect(steps[0]).toEqual(start('origin', 0, 2, 100))
+    expect(starts(steps).slice(1)).toEqual([start('a', 50, 51), start('a', 51, 52)])
+  })
+
+  it('sizes a request by the rate of the peer, within bounds', () => {
+    const sources = [peer('fast', { bytesPerSecond: 1000 * MIB }), peer('slow', { bytesPerSecond: MIB })]
+    const lengths = new Map(
+      starts(scheduleRuns(snapshot({ sources }))).map(({ source, from, to }) => [source, to - from]),
+    )
+    expect(Object.fromEntries(lengths)).toEqual({ fast: 4, slow: 1 })
+  })
+
+  it('asks the origin for what no peer has', () => {
+    const some = peer('a', { has: (index) => index < 10 })
+    const steps = starts(scheduleRuns(snapshot({ sources: [ORIGIN, some] })))
+    expect(steps.find(({ source }) => source === 'origin')).toMatchObject({ from: 10, to: 12, askedEnd: 100 })
+  })
+
+  it('ends the origin’s run at the next chunk when peers have what is needed and are as fast', () => {
+    const sources = [ORIGIN, peer('a', { bytesPerSecond: 10 * MIB })]
+    const steps = scheduleRuns(snapshot({ sources, runs: [run(1, 4, 100, { bytesPerSecond: 2 * MIB })] }))
+    expect(steps[0]).toEqual({ type: 'resize', run: 1, to: 5 })
+  })
+
+  it('goes on with the origin while peers are slower, a little ahead of the rest', () => {
+    const sources = [ORIGIN, peer('a', { bytesPerSecond: MIB })]
+    const runs = [run(1, 4, 6, { askedEnd: 100, bytesPerSecond: 50 * MIB })]
+    expect(scheduleRuns(snapshot({ sources, runs }))[0]).toEqual({ type: 'resize', run: 1, to: 8 })
+  })
+
+  it('believes signers that nothing has confirmed with no more than it may risk', () => {
+    const sources = [ORIGIN, peer('a'), peer('b'), peer('c')]
+    const steps = scheduleRuns(snapshot({ sources, mayFetch: () => 'risky', riskLeft: 2, isReleased: () => false }))
+    expect(starts(steps).filter(({ source }) => source !== 'origin')).toHaveLength(2)
+  })
+
+  it('leaves a peer that has gone silent', () => {
+    const runs = [peerRun(1, 3, 5, { silentMs: 2_000 })]
+    expect(scheduleRuns(snapshot({ sources: [peer('a')], runs }))[0]).toEqual({ type: 'give-up', run: 1 })
+  })
+
+  it('asks a second source for one late chunk that a reader waits for, and for no more than two at a time', () => {
+    const late = { ageMs: 1_000, silentMs: 500 }
+    const runs = [peerRun(1, 3, 4, late), peerRun(2, 8, 9, late), peerRun(3, 20, 21, late)]
+    const sources = [ORIGIN, peer('a', { maxRuns: 3 }), peer('b', { has: (index) => index < 25 })]
+    const missing = (index: number): boolean => runs.some(({ next }) => next === index)
+    const steps = scheduleRuns(snapshot({ sources, runs, missing, wanted: [3, 8, 20], waitedMs: 400 }))
+    expect(steps).toEqual([start('b', 3, 4, 4, true), start('b', 8, 9, 9, true)])
+  })
+
+  it('divides what a slow peer would end last with', () => {
+    const runs = [peerRun(1, 90, 98, { ageMs: 1_000, bytesPerSecond: 2 * MIB })]
+    const missing = (index: number): boolean => index >= 90 && index < 98
+    const sources = [peer('a'), peer('b', { bytesPerSecond: 40 * MIB })]
+    const steps = scheduleRuns(snapshot({ sources, runs, missing }))
+    expect(steps[0]).toEqual({ type: 'resize', run: 1, to: 94 })
+    expect(starts(steps)[0]).toMatchObject({ source: 'b', from: 94 })
+  })
+
+  it('begins at another place for each agent when nobody waits', () => {
+    const froms = [0.1, 0.6].map((offset) => starts(scheduleRuns(snapshot({ sources: [peer('a')], offset })))[0]?.from)
+    expect(froms).toEqual([10, 60])
+  })
+})
+
+describe('scheduleRuns, whatever there is', () => {
+  const small = planChunks(40 * 256 * 1024)
+  const index = fc.integer({ min: 0, max: small.count - 1 })
+  const scenario = fc.record({
+    present: fc.uniqueArray(index),
+    held: fc.uniqueArray(index, { maxLength: 5 }),
+    cuts: fc.uniqueArray(fc.integer({ min: 0, max: small.count }), { maxLength: 8 }),
+    ofPeers: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+    silent: fc.array(fc.integer({ min: 0, max: 3_000 }), { minLength: 4, maxLength: 4 }),
+    wanted: fc.uniqueArray(index, { maxLength: 6 }),
+    waitedMs: fc.integer({ min: 0, max: 1_000 }),
+    hasOrigin: fc.boolean(),
+    peers: fc.array(
+      fc.record({
+        has: fc.uniqueArray(index),
+        rate: fc.option(fc.integer({ min: 1, max: 1e9 }), { nil: undefined }),
+        isSlow: fc.boolean(),
+      }),
+      { maxLength: 4 },
+    ),
+    may: fc.array(fc.constantFrom('free' as const, 'risky' as const, 'no' as const), {
+      minLength: small.count,
+      maxLength: small.count,
+    }),
+    released: fc.uniqueArray(index),
+    riskLeft: fc.integer({ min: 0, max: 3 }),
+    offset: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  })
+
+  it('asks nobody for what it has not, keeps to the bounds, and leaves nobody idle who is needed', () => {
     fc.assert(
-      fc.property(scenario, ({ present, cuts, wanted }) => {
-        const sorted = cuts.toSorted((a, b) => a - b)
+      fc.property(scenario, (given) => {
+        const peers = given.peers.map(({ has, rate, isSlow }, at) =>
+          peer(`p${at}`, { has: (chunk) => has.includes(chunk), bytesPerSecond: rate, isSlow }),
+        )
+        const sources = given.hasOrigin ? [ORIGIN, ...peers] : peers
+        const sorted = given.cuts.toSorted((a, b) => a - b)
         const runs: RunView[] = []
         for (let i = 0; i + 1 < sorted.length; i += 2) {
-          runs.push({ id: i, next: sorted[i] ?? 0, end: sorted[i + 1] ?? 0, ...SLOW })
+          const [next = 0, end = 0] = [sorted[i], sorted[i + 1]]
+          const silentMs = given.silent[i / 2] ?? 0
+          if (given.ofPeers[i / 2] !== true) runs.push(run(i, next, end, { silentMs }))
+          else runs.push(peerRun(i, next, end, { source: `p${(i / 2) % 2}`, silentMs }))
         }
-        const covered = (index: number): boolean => runs.some((run) => run.next <= index && index < run.end)
-        const isMissing = (index: number): boolean => !present.includes(index) && !covered(index)
-        const steps = scheduleRuns({ plan: small, isMissing, runs, wanted, maxRuns: 4 })
+        const covers = (one: { next: number; end: number }, chunk: number): boolean =>
+          one.next <= chunk && chunk < one.end
+        const isTaken = (chunk: number): boolean => runs.some((one) => covers(one, chunk))
+        const held = (chunk: number): boolean => given.held.includes(chunk) && !isTaken(chunk)
+        const missing = (chunk: number): boolean => isTaken(chunk) || !given.present.includes(chunk)
+        const { wanted, waitedMs, riskLeft, offset } = given
+        const mayFetch = (chunk: number): 'free' | 'risky' | 'no' => given.may[chunk] ?? 'no'
+        const isReleased = (chunk: number): boolean => given.released.includes(chunk)
+        const state = snapshot({
+          missing,
+          held,
+          runs,
+          sources,
+          wanted,
+          waitedMs,
+          mayFetch,
+          riskLeft,
+          offset,
+          isReleased,
+        })
+        const steps = scheduleRuns({ ...state, plan: small })
         const after = apply(runs, steps)
-        for (let index = 0; index < small.count; index++) {
-          const fetching = after.filter((run) => run.next <= index && index < run.end)
-          expect(fetching.length).toBeLessThanOrEqual(1)
-          const isNew = fetching[0] !== undefined && fetching[0].id < 0
-          expect(!isNew || isMissing(index) || covered(index)).toBe(true)
+
+        for (let chunk = 0; chunk < small.count; chunk++) {
+          expect(after.filter((one) => !one.isSpare && covers(one, chunk)).length).toBeLessThanOrEqual(1)
+          expect(after.filter((one) => one.isSpare && covers(one, chunk)).length).toBeLessThanOrEqual(1)
         }
-        expect(after.length).toBeLessThanOrEqual(Math.max(4, runs.length))
-        const [first] = wanted
-        const mustServe = first !== undefined && isMissing(first) && runs.length < 4
-        const isServed = after.some((run) => first !== undefined && run.next <= first && first < run.end)
-        expect(!mustServe || isServed).toBe(true)
-        const anythingMissing = Array.from({ length: small.count }, (_, index) => index).some(isMissing)
-        expect(anythingMissing && after.length === 0).toBe(false)
+        let risked = 0
+        for (const { source, from, to, askedEnd, isSpare } of starts(steps)) {
+          expect(from < to && to <= askedEnd && askedEnd <= small.count).toBe(true)
+          const asked = sources.find(({ id }) => id === source)
+          for (let chunk = from; chunk < to; chunk++) {
+            expect(asked?.has(chunk)).toBe(true)
+            expect(missing(chunk) || held(chunk)).toBe(true)
+            if (asked?.kind !== 'peer') continue
+            expect(mayFetch(chunk)).not.toBe('no')
+            expect(missing(chunk)).toBe(true)
+            if (!isSpare && mayFetch(chunk) === 'risky') risked += 1
+          }
+        }
+        expect(risked).toBeLessThanOrEqual(riskLeft)
+        expect(after.filter((one) => one.isSpare).length).toBeLessThanOrEqual(2)
+        for (const { id, maxRuns } of sources) {
+          const [before, now] = [runs, after].map((all) => all.filter(({ source }) => source === id).length)
+          expect(now).toBeLessThanOrEqual(Math.max(maxRuns, before ?? 0))
+        }
+        const nobodyWorks = after.length === 0
+        const isNeeded = Array.from({ length: small.count }, (_, chunk) => chunk).some(
+          (chunk) =>
+            missing(chunk) && (given.hasOrigin || (mayFetch(chunk) === 'free' && peers.some((one) => one.has(chunk)))),
+        )
+        expect(isNeeded && nobodyWorks).toBe(false)
       }),
+      { numRuns: 300 },
     )
   })
 })
+
+type Start = Extract<Step, { type: 'start' }>
+
+function starts(steps: readonly Step[]): Start[] {
+  return steps.filter((step) => step.type === 'start')
+}
 
 function apply(runs: readonly RunView[], steps: readonly Step[]): RunView[] {
   let after = [...runs]
   let fresh = 0
   for (const step of steps) {
-    if (step.type === 'start') after.push({ id: --fresh, next: step.from, end: step.to, ...SLOW })
-    else after = after.map((run) => (run.id === step.run ? { ...run, end: step.to } : run))
+    if (step.type === 'start') {
+      const { source, from, to, askedEnd, isSpare } = step
+      after.push(run(--fresh, from, to, { source, askedEnd, isSpare, kind: source === 'origin' ? 'origin' : 'peer' }))
+    } else if (step.type === 'resize')
+      after = after.map((one) => (one.id === step.run ? { ...one, end: step.to } : one))
   }
   return after
 }

@@ -1,0 +1,86 @@
+/**
+ * Which chunks of one transfer readers may have, and which may be asked of peers: what is on disk, held against what is
+ * stated. Owned by one `Transfer`.
+ */
+import { isReleased } from './chunk-evidence.ts'
+import type { ChunkStates } from './chunk-states.ts'
+import type { ClaimBook } from './claim-book.ts'
+import type { ChunkHash } from './ports.ts'
+
+export interface ChunkTrustComponents {
+  readonly chunks: ChunkStates
+  readonly book: ClaimBook
+  /** Of a chunk that is verified. */
+  readonly hashOf: (index: number) => ChunkHash | undefined
+}
+
+export class ChunkTrust {
+  /** A reader has waited so long that one agent's word is enough. */
+  lonePasses = false
+  /** Chunks that an earlier transfer was sure of. */
+  readonly sure = new Set<number>()
+  /** Chunks that peers are not asked for, because what they say of it turned out wrong. */
+  readonly notFromPeers = new Set<number>()
+  /** The only version of a chunk that is taken from peers. */
+  readonly expected = new Map<number, ChunkHash>()
+  readonly #components: ChunkTrustComponents
+
+  constructor(components: ChunkTrustComponents) {
+    this.#components = components
+  }
+
+  /** Whether a reader may have the chunk, unless it is the last one. */
+  isReadable(index: number): boolean {
+    const { chunks, book, hashOf } = this.#components
+    const state = chunks.of(index)
+    if (state !== 'verified') return state === 'received'
+    const hash = hashOf(index)
+    return this.sure.has(index) || (hash !== undefined && isReleased(book.evidence(index, hash), this.lonePasses))
+  }
+
+  /** Whether the chunk is here, and `lonePasses` would let readers have it. */
+  isLone(index: number): boolean {
+    const { chunks, book, hashOf } = this.#components
+    const hash = chunks.of(index) === 'verified' ? hashOf(index) : undefined
+    return hash !== undefined && book.evidence(index, hash) === 'lone'
+  }
+
+  /** As `Snapshot.stateOf`. */
+  stateOf(index: number): 'missing' | 'held' | 'there' {
+    const state = this.#components.chunks.of(index)
+    if (state === 'absent') return 'missing'
+    return state === 'verified' && !this.isReadable(index) ? 'held' : 'there'
+  }
+
+  /** As `Snapshot.mayFetch`. */
+  mayFetch(index: number): 'free' | 'risky' | 'no' {
+    const { book } = this.#components
+    if (this.notFromPeers.has(index)) return 'no'
+    if (this.expected.has(index)) return 'free'
+    if (!book.isCheckable(index)) return 'no'
+    return book.isRisky(index) ? 'risky' : 'free'
+  }
+
+  /** Whether readers may have the chunk as soon as a peer has brought it. */
+  isReleasedFromPeers(index: number): boolean {
+    return isReleased(this.#components.book.outlook(index), this.lonePasses)
+  }
+
+  /** Whether a chunk that a peer brought is kept. */
+  accepts(index: number, hash: ChunkHash): boolean {
+    const expected = this.expected.get(index)
+    return expected === undefined ? this.#components.book.isPossible(index, hash) : expected === hash
+  }
+
+  /** Chunks that are here, or on their way, on the word of signers whom nothing has confirmed. */
+  risks(isOnItsWay: (index: number) => boolean): number {
+    const { chunks, book } = this.#components
+    let risks = 0
+    for (let index = 0; index < chunks.count; index++) {
+      const state = chunks.of(index)
+      const isFromPeer = state === 'arrived' || (state === 'verified' && !book.own.has(index) && !this.sure.has(index))
+      if ((isFromPeer || (state === 'absent' && isOnItsWay(index))) && book.isRisky(index)) risks += 1
+    }
+    return risks
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * What is said about the hashes of one blob's chunks, and by whom. Pure bookkeeping of one transfer.
+ *
+ * Per chunk a signer counts with one hash: the first it stated, which only its own map replaces. Only statements that add
+ * something are kept, so what is kept is bounded by the plan, however much is stated.
+ */
+import type { Evidence } from './chunk-evidence.ts'
+import type { ChunkPlan } from './chunk-plan.ts'
+import type { ChunkHash, ChunkStatement } from './ports.ts'
+
+/** More signers for one hash add nothing that two do not. Some more, for one may turn out to be a liar. */
+const MAX_SIGNERS_PER_HASH = 4
+const MAX_HASHES_PER_CHUNK = 8
+const MAX_STATEMENTS = 4_096
+
+/** By hash, who states it. */
+type Stated = Map<ChunkHash, Set<string>>
+
+export class ClaimBook {
+  readonly #plan: ChunkPlan
+  readonly #chunks = new Map<number, Stated>()
+  readonly #own = new Map<number, ChunkHash>()
+  readonly #statements: ChunkStatement[] = []
+  readonly #mappers = new Set<string>()
+  readonly #banned = new Set<string>()
+  /** Signers whom the origin has contradicted: their word counts for nothing unless all else fails. */
+  readonly #contradicted = new Set<string>()
+  /** Signers of whom the origin has confirmed a chunk. */
+  readonly #confirmed = new Set<string>()
+  readonly #onlyHash: ChunkHash | undefined
+
+  /** @param init.onlyHash of a blob of one chunk: its digest is the chunk's hash, and nobody needs to state it */
+  constructor(init: { readonly plan: ChunkPlan; readonly onlyHash: ChunkHash | undefined }) {
+    this.#plan = init.plan
+    this.#onlyHash = init.onlyHash
+  }
+
+  /** Statements that were taken over; also those of signers that count no more. */
+  get statements(): readonly ChunkStatement[] {
+    return this.#statements
+  }
+
+  /** @returns whether it said something new; what is of another size never does */
+  add(statement: ChunkStatement): boolean {
+    const { signer, kind, size, hashes } = statement
+    if (size !== this.#plan.size || this.#onlyHash !== undefined || this.#banned.has(signer)) return false
+    if (this.#statements.length >= MAX_STATEMENTS) return false
+    const replaces = kind === 'map' && !this.#mappers.has(signer)
+    let isNew = false
+    for (const [index, hash] of hashes) {
+      if (Number.isInteger(index) && index >= 0 && index < this.#plan.count) {
+        isNew = this.#state(index, hash, signer, replaces) || isNew
+      }
+    }
+    if (kind === 'map') this.#mappers.add(signer)
+    if (isNew) this.#statements.push(statement)
+    if (isNew && [...hashes].some(([index, hash]) => this.#isContradicted(index, hash))) this.#contradict(signer)
+    return isNew
+  }
+
+  /** Nothing that the signer states counts any more. */
+  ban(signer: string): void {
+    this.#banned.add(signer)
+    this.#remove(signer)
+  }
+
+  /**
+   * The origin sent the chunk with this hash. A lone signer who states another one counts no more; where several agree
+   * it may be the origin that is wrong.
+   * @returns the signers that it contradicts
+   */
+  addOwn(index: number, hash: ChunkHash): string[] {
+    this.#own.set(index, hash)
+    const liars: string[] = []
+    for (const [stated, signers] of this.#chunks.get(index) ?? []) {
+      if (stated === hash) for (const signer of signers) this.#confirmed.add(signer)
+      else if (signers.size === 1) liars.push(...signers)
+    }
+    for (const signer of liars) this.#contradict(signer)
+    return liars
+  }
+
+  /** The chunk is not here any more as the origin sent it. */
+  dropOwn(index: number): void {
+    this.#own.delete(index)
+  }
+
+  /** Hashes of what came from the origin, by index. */
+  get own(): ReadonlyMap<number, ChunkHash> {
+    return this.#own
+  }
+
+  /** Whether a chunk with this hash is what somebody says it should be. */
+  isPossible(index: number, hash: ChunkHash): boolean {
+    return this.#onlyHash === undefined ? this.#chunks.get(index)?.has(hash) === true : hash === this.#onlyHash
+  }
+
+  /** Whether anybody ever stated this hash, whatever became of its signer: who sends such bytes may be in good faith. */
+  wasStated(index: number, hash: ChunkHash): boolean {
+    return this.isPossible(index, hash) || this.#statements.some(({ hashes }) => hashes.get(index) === hash)
+  }
+
+  /** Whether a chunk from a peer could be checked at all. */
+  isCheckable(index: number): boolean {
+    return this.#onlyHash !== undefined || this.#chunks.has(index)
+  }
+
+  /** Of what is here of the chunk, with this hash. */
+  evidence(index: number, hash: ChunkHash): Evidence {
+    if (this.#own.get(index) === hash) return 'own'
+    if (this.#onlyHash !== undefined) return hash === this.#onlyHash ? 'agreed' : 'none'
+    const stated = this.#chunks.get(index)
+    const signers = stated?.get(hash)
+    if (stated === undefined || stated.size === 0) return 'none'
+    if (signers === undefined || stated.size > 1) return 'contested'
+    return signers.size > 1 ? 'agreed' : 'lone'
+  }
+
+  /** What a chunk that peers bring would be at best. */
+  outlook(index: number): Evidence {
+    if (this.#onlyHash !== undefined) return 'agreed'
+    const stated = this.#chunks.get(index)
+    if (stated === undefined || stated.size === 0) return 'none'
+    if (stated.size > 1) return 'contested'
+    const [signers] = stated.values()
+    return signers !== undefined && signers.size > 1 ? 'agreed' : 'lone'
+  }
+
+  /** Whether all there is for the chunk is the word of signers that nothing has confirmed yet. */
+  isRisky(index: number): boolean {
+    const outlook = this.outlook(index)
+    if (outlook !== 'lone') return outlook === 'contested'
+    const [signers] = this.#chunks.get(index)?.values() ?? []
+    return ![...(signers ?? [])].some((signer) => this.#confirmed.has(signer))
+  }
+
+  /** By hash, how many state it; `hash` itself left out. */
+  alternatives(index: number, hash: ChunkHash): ReadonlyMap<ChunkHash, number> {
+    const others = new Map<ChunkHash, number>()
+    for (const [stated, signers] of this.#chunks.get(index) ?? []) if (stated !== hash) others.set(stated, signers.size)
+    return others
+  }
+
+  /** What each signer states that is not banned, by index. */
+  bySigner(): Map<string, Map<number, ChunkHash>> {
+    const signers = new Map<string, Map<number, ChunkHash>>()
+    for (const { signer, hashes } of this.#statements) {
+      if (this.#banned.has(signer)) continue
+      const known = signers.get(signer) ?? new Map<number, ChunkHash>()
+      for (const [index, hash] of hashes) if (index < this.#plan.count) known.set(index, hash)
+      signers.set(signer, known)
+    }
+    return signers
+  }
+
+  #state(index: number, hash: ChunkHash, signer: string, replaces: boolean): boolean {
+    const stated: Stated = this.#chunks.get(index) ?? new Map<ChunkHash, Set<string>>()
+    if (this.#contradicted.has(signer)) return false
+    const before = [...stated].find(([, signers]) => signers.has(signer))
+    if (before !== undefined && (before[0] === hash || !replaces)) return false
+    const signers = stated.get(hash)
+    if (signers === undefined ? stated.size >= MAX_HASHES_PER_CHUNK : signers.size >= MAX_SIGNERS_PER_HASH) return false
+    if (before !== undefined) {
+      before[1].delete(signer)
+      if (before[1].size === 0) stated.delete(before[0])
+    }
+    stated.set(hash, (signers ?? new Set()).add(signer))
+    this.#chunks.set(index, stated)
+    if (this.#own.get(index) === hash) this.#confirmed.add(signer)
+    return true
+  }
+
+  #isContradicted(index: number, hash: ChunkHash): boolean {
+    const own = this.#own.get(index)
+    return own !== undefined && own !== hash && (this.#chunks.get(index)?.get(hash)?.size ?? 0) === 1
+  }
+
+  #contradict(signer: string): void {
+    this.#contradicted.add(signer)
+    this.#remove(signer)
+  }
+
+  #remove(signer: string): void {
+    this.#confirmed.delete(signer)
+    for (const [index, stated] of this.#chunks) {
+      for (const [hash, signers] of stated) {
+        if (signers.delete(signer) && signers.size === 0) stated.delete(hash)
+      }
+      if (stated.size === 0) this.#chunks.delete(index)
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import type { SourceView } from './chunk-scheduler.ts'
+import type { PeerPolicy } from './peer-policy.ts'
+import type { PlannedRun, RunDraft } from './run-draft.ts'
+
+/**
+ * A reader ahead of a run waits for it if it is no further than this, in bytes or in time at the run's rate; else it
+ * gets a run of its own. A shorter run costs what is on the wire already, so a fast one is not cut for little.
+ */
+const REACH_BYTES = 4 * 1024 * 1024
+const REACH_SECONDS = 0.25
+/** Younger than this, a run has no rate yet. */
+const MIN_AGE_MS = 100
+/** While there are peers, a run of the origin keeps this much ahead to itself. */
+const AHEAD_SECONDS = 0.25
+const AHEAD_CHUNKS = { min: 2, max: 16 } as const
+/** Peers that bring this share of the origin's rate take over. */
+const TAKE_OVER_SHARE = 0.8
+
+/** What the origin is asked for. Part of `chunk-scheduler`. */
+export class OriginPolicy {
+  readonly #draft: RunDraft
+  readonly #peers: PeerPolicy
+  readonly #source: SourceView | undefined
+
+  constructor(draft: RunDraft, peers: PeerPolicy) {
+    this.#draft = draft
+    this.#peers = peers
+    this.#source = draft.snapshot.sources.find(({ kind }) => kind === 'origin')
+  }
+
+  /** Sees to it that the origin brings the chunk, if it is its affair. */
+  serve(chunk: number): void {
+    if (this.#source === undefined) return
+    const run = this.#draft.runOf(chunk)
+    if (run === undefined) {
+      if (this.#draft.snapshot.stateOf(chunk) === 'there') return
+      if (this.#isFull) this.#cutShortWhatNobodyAwaits()
+      else this.#start(this.#source, chunk)
+    } else if (run.kind === 'origin' && run.id !== undefined && this.#isBeyondReach(run, chunk) && !this.#isFull) {
+      const { end } = run
+      this.#draft.resize(run, chunk)
+      this.#start(this.#source, chunk, end)
+    }
+  }
+
+  /** Leaves to the peers what they bring as well and as fast; goes on with what they do not. */
+  giveWay(): void {
+    for (const run of this.#draft.runs) {
+      if (run.kind !== 'origin' || run.isSpare || run.id === undefined || run.next >= run.end) continue
+      const limit = Math.min(run.askedEnd, run.next + this.#ahead(run))
+      let to = run.next + 1
+      while (to < limit && (to < run.end || !this.#draft.isCovered(to)) && this.#isNeeded(to, run)) to += 1
+      this.#draft.resize(run, to)
+    }
+  }
+
+  /** Fetches what nobody else will. */
+  fill(): void {
+    const { runs, snapshot } = this.#draft
+    const isBusy = runs.some((run) => !run.isSpare && (run.kind === 'origin' || !this.#peers.areThere))
+    if (this.#source === undefined || isBusy || this.#isFull) return
+    const { count } = snapshot.plan
+    const first = this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0
+    for (let step = 0; step < count; step++) {
+      const chunk = (first + step) % count
+      if (!this.#draft.isOpen(chunk) || this.#peers.canBring(chunk)) continue
+      this.#start(this.#source, chunk)
+      return
+    }
+  }
+
+  /** Asks for a chunk that another source is late with. @returns whether it could */
+  hurry(chunk: number): boolean {
+    if (this.#source === undefined || this.#isFull) return false
+    this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
+    return true
+  }
+
+  get #isFull(): boolean {
+    const running = this.#draft.runs.reduce((count, run) => count + (run.kind === 'origin' ? 1 : 0), 0)
+    return running >= (this.#source?.maxRuns ?? 0)
+  }
+
+  #isBeyondReach({ next, view }: PlannedRun, chunk: number): boolean {
+    const bytes = (chunk - next) * this.#draft.snapshot.plan.chunkBytes
+    if (view === undefined || view.ageMs < MIN_AGE_MS || bytes <= REACH_BYTES) return false
+    return bytes > view.bytesPerSecond * REACH_SECONDS
+  }
+
+  #start(source: SourceView, from: number, until?: number): void {
+    const { snapshot } = this.#draft
+    const kind = snapshot.stateOf(from)
+    const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
+    if (!this.#peers.areThere) return this.#draft.start(source, from, end)
+    const askedEnd = Math.max(
+      end,
+      this.#endOf(from, (chunk) => snapshot.stateOf(chunk) !== 'there'),
+    )
+    this.#draft.start(source, from, Math.min(end, from + AHEAD_CHUNKS.min), { askedEnd })
+  }
+
+  #endOf(from: number, goesOn: (chunk: number) => boolean): number {
+    let end = from + 1
+    while (end < this.#draft.snapshot.plan.count && !this.#draft.isCovered(end) && goesOn(end)) end += 1
+    return end
+  }
+
+  #ahead({ view }: PlannedRun): number {
+    const { chunkBytes } = this.#draft.snapshot.plan
+    const chunks = Math.ceil(((view?.bytesPerSecond ?? 0) * AHEAD_SECONDS) / chunkBytes)
+    return Math.min(AHEAD_CHUNKS.max, Math.max(AHEAD_CHUNKS.min, chunks))
+  }
+
+  #isNeeded(chunk: number, run: PlannedRun): boolean {
+    const { snapshot } = this.#draft
+    const state = snapshot.stateOf(chunk)
+    if (state === 'there') return false
+    const isAwaited = snapshot.wanted.some((reader) => reader.chunk <= chunk && reader.chunk >= run.next - 1)
+    if (state === 'held') return isAwaited
+    if (!this.#peers.canBring(chunk)) return true
+    if (isAwaited && !snapshot.isReleased(chunk)) return true
+    return this.#peers.bytesPerSecond < (run.view?.bytesPerSecond ?? 0) * TAKE_OVER_SHARE
+  }
+
+  #cutShortWhatNobodyAwaits(): void {
+    const { wanted } = this.#draft.snapshot
+    const idle = this.#draft.runs.find(
+      (run) =>
+        run.id !== undefined &&
+        run.kind === 'origin' &&
+        !wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end) &&
+        run.end > run.next + 1,
+    )
+    if (idle !== undefined) this.#draft.resize(idle, idle.next + 1)
+  }
+}

@@ -1,0 +1,151 @@
+import type { SourceView } from './chunk-scheduler.ts'
+import type { RunDraft } from './run-draft.ts'
+
+/** What one request to a peer is to take, by what the peer brought so far. */
+const RUN_SECONDS = 0.35
+const MAX_RUN_BYTES = 16 * 1024 * 1024
+/** Chunks behind a waiting reader's that come before all others. */
+const WINDOW_BYTES = 16 * 1024 * 1024
+/** So long a reader waits for a peer to be free before the origin is asked. */
+const PATIENCE_MS = 200
+/** Of a peer that has brought nothing yet. */
+const GUESSED_RATE = 10 * 1024 * 1024
+
+/** What peers are asked for. Part of `chunk-scheduler`. */
+export class PeerPolicy {
+  readonly #draft: RunDraft
+  readonly #peers: readonly SourceView[]
+  readonly #hasOrigin: boolean
+
+  constructor(draft: RunDraft) {
+    this.#draft = draft
+    const { sources } = draft.snapshot
+    this.#peers = sources.filter(({ kind }) => kind === 'peer')
+    this.#hasOrigin = this.#peers.length < sources.length
+  }
+
+  get areThere(): boolean {
+    return this.#peers.length > 0
+  }
+
+  /** Of all that may be asked, together. */
+  get bytesPerSecond(): number {
+    return this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+  }
+
+  canBring(chunk: number): boolean {
+    return this.#mayAsk(chunk) && this.#peers.some((peer) => peer.has(chunk))
+  }
+
+  /** @returns whether peers see to it that the reader gets the chunk */
+  serve(chunk: number): boolean {
+    const { snapshot } = this.#draft
+    const run = this.#draft.runOf(chunk)
+    if (run !== undefined) return run.kind === 'peer'
+    if (!this.areThere || !this.#draft.isOpen(chunk) || !this.canBring(chunk)) return false
+    if (this.#hasOrigin && !snapshot.isReleased(chunk)) return false
+    const able = this.#peers.filter((peer) => peer.has(chunk) && !(peer.isSlow && this.#hasOrigin))
+    const free = this.#best(able, chunk)
+    if (free !== undefined) {
+      this.#start(free, chunk, Number.POSITIVE_INFINITY)
+      return true
+    }
+    const waitedMs = snapshot.wanted.find((reader) => reader.chunk === chunk)?.waitedMs ?? 0
+    return able.length > 0 && waitedMs < PATIENCE_MS
+  }
+
+  /** Gives every peer as much to do as it may have. */
+  fill(): void {
+    if (!this.#peers.some((peer) => this.#isFree(peer))) return
+    let open = this.#inOrder()
+    let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
+    while (open.length > 0) {
+      const share = Math.ceil(open.length / Math.max(1, slots))
+      const start = this.#firstStart(open)
+      if (start === undefined) return
+      this.#start(start.peer, start.chunk, share)
+      slots -= 1
+      open = open.filter((chunk) => this.#draft.isOpen(chunk))
+    }
+  }
+
+  /** Asks another peer for a chunk that one is late with. @returns whether there was one */
+  hurry(chunk: number, late: string): boolean {
+    if (!this.#mayAsk(chunk)) return false
+    const others = this.#peers.filter((peer) => peer.id !== late && peer.has(chunk) && !peer.isSlow)
+    const free = this.#best(others, chunk)
+    if (free === undefined) return false
+    this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
+    return true
+  }
+
+  #firstStart(open: readonly number[]): { peer: SourceView; chunk: number } | undefined {
+    for (const chunk of open) {
+      if (!this.#mayAsk(chunk)) continue
+      const peer = this.#best(this.#peers, chunk)
+      if (peer !== undefined) return { peer, chunk }
+    }
+    return undefined
+  }
+
+  /** What peers could bring: first what readers come to next, then from this agent's own place on. */
+  #inOrder(): number[] {
+    const { plan, wanted, offset } = this.#draft.snapshot
+    const window = Math.max(2, Math.floor(WINDOW_BYTES / plan.chunkBytes))
+    const near = new Set<number>()
+    for (const { chunk } of wanted) {
+      for (let next = chunk; next < Math.min(plan.count, chunk + window); next++) near.add(next)
+    }
+    const first = Math.floor(offset * plan.count)
+    const far: number[] = []
+    for (let step = 0; step < plan.count; step++) {
+      const chunk = (first + step) % plan.count
+      if (!near.has(chunk)) far.push(chunk)
+    }
+    // What the readers may not have from peers is the origin's affair, as long as there is something else to do.
+    const [ours, theirs] = split([...near], (chunk) => !this.#hasOrigin || this.#draft.snapshot.isReleased(chunk))
+    return [...ours, ...far, ...theirs].filter((chunk) => this.#draft.isOpen(chunk) && this.canBring(chunk))
+  }
+
+  #start(peer: SourceView, from: number, share: number): void {
+    const { plan } = this.#draft.snapshot
+    const bytes = Math.min(MAX_RUN_BYTES, (peer.bytesPerSecond ?? 0) * RUN_SECONDS)
+    const most = Math.max(1, Math.min(share, Math.floor(bytes / plan.chunkBytes)))
+    let riskLeft = this.#draft.riskLeft - this.#riskOf(from)
+    let to = from + 1
+    while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.has(to) && this.#mayAsk(to)) {
+      riskLeft -= this.#riskOf(to)
+      if (riskLeft < 0) break
+      to += 1
+    }
+    this.#draft.start(peer, from, to)
+  }
+
+  #mayAsk(chunk: number): boolean {
+    const may = this.#draft.snapshot.mayFetch(chunk)
+    return may === 'free' || (may === 'risky' && this.#draft.riskLeft > 0)
+  }
+
+  #riskOf(chunk: number): number {
+    return this.#draft.snapshot.mayFetch(chunk) === 'risky' ? 1 : 0
+  }
+
+  #isFree(peer: SourceView): boolean {
+    return this.#draft.running(peer.id) < peer.maxRuns
+  }
+
+  /** The one that is idle and fast, of those that have the chunk. */
+  #best(peers: readonly SourceView[], chunk: number): SourceView | undefined {
+    let best: { peer: SourceView; cost: number } | undefined
+    for (const peer of peers) {
+      if (!peer.has(chunk) || !this.#isFree(peer)) continue
+      const cost = ((this.#draft.running(peer.id) + 1) * (peer.isSlow ? 10 : 1)) / (peer.bytesPerSecond ?? GUESSED_RATE)
+      if (best === undefined || cost < best.cost) best = { peer, cost }
+    }
+    return best?.peer
+  }
+}
+
+function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [first: T[], second: T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))]
+}

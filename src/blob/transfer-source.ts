@@ -1,0 +1,121 @@
+import { hasCode, isOutage, type ShoalError } from '../errors.ts'
+import type { SourceView } from './chunk-scheduler.ts'
+import type { ChunkSource, PeerSource } from './ports.ts'
+
+/** Requests to one peer at a time: the next one is under way while one is answered. */
+const PEER_RUNS = 2
+const ORIGIN_RUNS = 4
+/** A source that could not be had is asked again after so long, as long as there are others. */
+const ORIGIN_REST_MS = 5_000
+const PEER_REST_MS = 500
+/** Failures in a row without a chunk gained after which a peer is left. */
+const MAX_FAILURES = 2
+/** Weight of the newest run in the rate. */
+const NEWEST = 0.5
+
+/** One source of a transfer: what it did so far, and whether it may be asked. */
+export class TransferSource {
+  readonly source: ChunkSource
+  /** Tells sources apart: the identity for origins, the id for peers. */
+  readonly key: string
+  /** Set when the source is given up. */
+  error: ShoalError | undefined
+  /** It kept a reader waiting. */
+  isSlow = false
+  #maxRuns: number
+  #restUntil = 0
+  #failures = 0
+  #bytesPerSecond: number | undefined
+  /** Chunks that it turned out not to have. */
+  readonly #lacks = new Set<number>()
+
+  constructor(source: ChunkSource, key: string) {
+    this.source = source
+    this.key = key
+    this.#maxRuns = source.kind === 'peer' ? PEER_RUNS : ORIGIN_RUNS
+  }
+
+  get id(): string {
+    return `${this.source.kind} ${this.key}`
+  }
+
+  get peer(): PeerSource | undefined {
+    return isPeer(this.source) ? this.source : undefined
+  }
+
+  /** Until when it is not asked; in the past if it may be. */
+  get restUntil(): number {
+    return this.#restUntil
+  }
+
+  has(index: number): boolean {
+    return !this.#lacks.has(index) && (this.peer?.has(index) ?? true)
+  }
+
+  isUsable(now: number): boolean {
+    return this.error === undefined && this.#restUntil <= now
+  }
+
+  view(): SourceView {
+    return {
+      id: this.id,
+      kind: this.source.kind,
+      has: (index) => this.has(index),
+      maxRuns: this.#maxRuns,
+      bytesPerSecond: this.#bytesPerSecond,
+      isSlow: this.isSlow,
+    }
+  }
+
+  /** A run has brought something. */
+  brought(bytes: number, ms: number): void {
+    const rate = (bytes * 1_000) / Math.max(1, ms)
+    this.#bytesPerSecond =
+      this.#bytesPerSecond === undefined ? rate : this.#bytesPerSecond * (1 - NEWEST) + rate * NEWEST
+    this.#failures = 0
+    this.peer?.report({ type: 'delivered', bytes, ms })
+  }
+
+  /** It does not give this chunk, or not the version of it that is wanted. */
+  lacks(index: number): void {
+    this.#lacks.add(index)
+  }
+
+  /** What it was thought to lack is to be asked for again. */
+  forgetLacks(): void {
+    this.#lacks.clear()
+  }
+
+  /** It may have refused a run for being one too many: from now on it gets one at a time. */
+  takesOneAtATime(): void {
+    this.#maxRuns = 1
+  }
+
+  /** @param options.gained whether the failed run brought a chunk; `hasOthers`: somebody else could be asked meanwhile */
+  failed(
+    error: ShoalError,
+    options: { now: number; gained: boolean; hasOthers: boolean; from: number; to: number },
+  ): void {
+    const { now, gained, hasOthers, from, to } = options
+    if (this.peer === undefined) {
+      // It has tried again by itself: without a chunk gained there is no hope for now.
+      if (!isOutage(error) || (!gained && !hasOthers)) this.error = error
+      else if (!gained) this.#restUntil = now + ORIGIN_REST_MS
+      return
+    }
+    this.#restUntil = now + PEER_REST_MS
+    if (hasCode(error, 'PEER_BUSY')) return
+    if (hasCode(error, 'PEER_LACKS')) {
+      for (let index = from; index < to; index++) this.#lacks.add(index)
+      this.#restUntil = now
+      return
+    }
+    this.peer.report({ type: 'failed' })
+    this.#failures = gained ? 0 : this.#failures + 1
+    if (this.#failures >= MAX_FAILURES || hasCode(error, 'PEER_MISBEHAVED', 'DIGEST_MISMATCH')) this.error = error
+  }
+}
+
+function isPeer(source: ChunkSource): source is PeerSource {
+  return source.kind === 'peer'
+}
