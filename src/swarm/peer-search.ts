@@ -39,7 +39,8 @@ export const SEARCH_LIMITS: PeerSearchLimits = {
   pausesMs: [200, 500, 1_000, 2_000, 5_000],
 }
 
-const NEAREST = 4
+/** These are asked about every blob, and told of each that is announced. */
+export const NEAREST = 4
 const SUPPLIERS = 4
 const DIALS_AT_ONCE = 4
 const DIALS_PER_ROUND = 24

@@ -11,13 +11,16 @@ import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
 import { BlobInterests } from './blob-interests.ts'
 import { isSwarmDigest } from './digest-bytes.ts'
+import { Holders } from './holders.ts'
+import { nearestTo } from './nearest.ts'
 import { OriginMemory } from './origin-memory.ts'
 import { OwnStatements } from './own-statements.ts'
 import type { PeerLedger } from './peer-ledger.ts'
-import { SEARCH_LIMITS } from './peer-search.ts'
+import { NEAREST, SEARCH_LIMITS } from './peer-search.ts'
 import type { PeerView } from './peer-standing.ts'
 import { ProofDesk } from './proof-desk.ts'
 import { QuestionDesk } from './question-desk.ts'
+import { RateLimit } from './rate-limit.ts'
 import { fetchSmall, hasAllChunks } from './small-blob-fetcher.ts'
 import { StatementDesk } from './statement-desk.ts'
 import { Suppliers } from './suppliers.ts'
@@ -47,6 +50,9 @@ export interface SwarmDirectoryInit {
 /** How long `hasBlob` looks at most, in milliseconds. */
 const HAS_BLOB_MS = 5_000
 
+/** Blobs whose nearest members are told at once; with a store full of them, the directory has to do. */
+const HINT_RATE = { perSecond: 50, burst: 100 }
+
 const ignore = (): void => {}
 
 function findNobody(events: SwarmEvents): () => void {
@@ -70,6 +76,8 @@ export class SwarmDirectory implements Swarm {
   readonly #proofs: ProofDesk
   readonly #questions: QuestionDesk
   readonly #memory: OriginMemory
+  readonly #holders = new Holders()
+  readonly #hints: RateLimit
   #subscriptions: (() => void)[] = []
 
   constructor(components: SwarmDirectoryComponents, init: SwarmDirectoryInit) {
@@ -80,12 +88,14 @@ export class SwarmDirectory implements Swarm {
     this.#statements = new StatementDesk(components)
     const send = (peer: string, message: WireMessage): boolean => this.#protocol.send(peer, message)
     const suppliers = new Suppliers()
+    this.#hints = new RateLimit(components, HINT_RATE)
     this.#own = new OwnStatements(components)
     this.#interests = new BlobInterests({ ...components, statements: this.#statements, suppliers, send }, SEARCH_LIMITS)
     this.#wants = new WantDesk({
       ...components,
       statements: this.#own,
       send,
+      holders: (digest) => this.#holders.of(digest),
       hasHeard: (peer, key, statement) => this.#interests.hasHeard(peer, key, statement),
     })
     const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
@@ -126,6 +136,7 @@ export class SwarmDirectory implements Swarm {
           this.#wants.drop(id)
           this.#questions.drop(id)
           this.#interests.drop(id)
+          this.#holders.drop(id)
         },
       }),
       ledger.subscribe((ban) => this.#onBan(ban)),
@@ -165,6 +176,11 @@ export class SwarmDirectory implements Swarm {
     return this.#components.ledger.bans()
   }
 
+  /** Blobs that peers told this agent they have. */
+  get hints(): number {
+    return this.#holders.size
+  }
+
   /** Proofs about blobs that are not here. */
   get pendingProofs(): number {
     return this.#proofs.pending
@@ -184,6 +200,11 @@ export class SwarmDirectory implements Swarm {
     if (!isSwarmDigest(digest)) return
     this.#components.metrics.announced('blob')
     this.#components.directory.announce(digest)
+    if (!this.#hints.tryTake(1)) return
+    const { members } = this.#components
+    for (const peer of nearestTo(digest, members.connected.keys(), NEAREST)) {
+      this.#protocol.send(peer, { type: 'here', digest })
+    }
   }
 
   async fetchSmall(blob: BlobKey & { readonly maxBytes: number }, options: Abortable): Promise<Buffer | undefined> {
@@ -246,6 +267,9 @@ export class SwarmDirectory implements Swarm {
       case 'none':
       case 'others':
         return this.#interests.message(peer, message)
+      case 'here':
+        this.#holders.note(peer, message.digest)
+        return undefined
       case 'ban':
         return this.#proofs.shown(peer, message.proof)
       case 'ask':

@@ -21,6 +21,8 @@ export interface WantDeskComponents {
   readonly send: (peer: string, message: WireMessage) => boolean
   /** Whether the peer itself sent this statement here. */
   readonly hasHeard: (peer: string, key: BlobKey, statement: ChunkStatement) => boolean
+  /** Who said that it has the blob. */
+  readonly holders: (digest: Digest) => readonly string[]
   readonly log: Logger
 }
 
@@ -37,6 +39,7 @@ export interface WantDeskLimits {
 
 export const WANT_LIMITS: WantDeskLimits = { maxWantsPerPeer: 512, newsMs: 20, firstNewsMs: 1, mapMs: 50 }
 
+const MAX_HOLDERS = 8
 const NO_CLAIMS: ReadonlyMap<number, ChunkHash> = new Map()
 
 export class WantDesk {
@@ -73,8 +76,9 @@ export class WantDesk {
       this.#components.send(peer, noneMessage(key))
       return
     }
-    this.#answer(want)
+    // first, so that a "none" does not end the peer's search
     this.#nameOthers(want)
+    this.#answer(want)
   }
 
   unwant(peer: string, key: BlobKey): void {
@@ -218,14 +222,14 @@ export class WantDesk {
     return untold
   }
 
-  /** A few of those that want the same, so that they find each other before the directory knows them. */
+  /** A few of those that have or want the same, so that they find each other before the directory knows them. */
   #nameOthers({ peer, key }: Want): void {
-    const others = this.#wants
-      .of(key.digest)
-      .filter((other) => other.peer !== peer && other.key.registry === key.registry)
-    if (others.length === 0) return
-    const from = Math.floor(Math.random() * others.length)
-    const peers = [...others.slice(from), ...others.slice(0, from)].slice(0, MAX_OTHERS).map((other) => other.peer)
+    const holders = rotated(this.#components.holders(key.digest))
+    const same = this.#wants.of(key.digest).filter(({ key: { registry } }) => registry === key.registry)
+    const others = new Set([...holders.slice(0, MAX_HOLDERS), ...rotated(same).map((want) => want.peer)])
+    others.delete(peer)
+    if (others.size === 0) return
+    const peers = [...others].slice(0, MAX_OTHERS)
     this.#components.send(peer, { type: 'others', digest: key.digest, registry: key.registry, peers })
   }
 
@@ -238,6 +242,12 @@ export class WantDesk {
     // it is told when it can be reached again
     if (!isSent) forget(want)
   }
+}
+
+/** From a random place on, so that not everybody is sent to the same ones. */
+function rotated<T>(list: readonly T[]): readonly T[] {
+  const from = Math.floor(Math.random() * list.length)
+  return [...list.slice(from), ...list.slice(0, from)]
 }
 
 function forget(want: Want): void {

@@ -1,6 +1,7 @@
 /**
  * Messages of the swarm protocol `/shoal/swarm/1`, as CBOR maps. `want` asks for the state of a blob in the name of a registry and for news until
- * `unwant`; `have`, `more` and `none` answer it; `others` names peers that want it too; `ban` shows a false statement; `ask` and
+ * `unwant`; `have`, `more` and `none` answer it; `others` names peers that
+ * want it too or said `here` about it; `ban` shows a false statement; `ask` and
  * `told` are about tags and admissions.
  */
 import { z } from 'zod'
@@ -53,6 +54,12 @@ export interface OthersMessage extends BlobKey {
   readonly peers: readonly string[]
 }
 
+/** To the members nearest to the digest: its sender has at least a part. */
+export interface HereMessage {
+  readonly type: 'here'
+  readonly digest: Digest
+}
+
 export interface BanMessage {
   readonly type: 'ban'
   /** The false statement. */
@@ -82,7 +89,7 @@ export interface ToldMessage {
 }
 
 export type BlobMessage = WantMessage | HaveMessage | MoreMessage | OthersMessage
-export type WireMessage = BlobMessage | BanMessage | AskMessage | ToldMessage
+export type WireMessage = BlobMessage | HereMessage | BanMessage | AskMessage | ToldMessage
 
 const bytesUpTo = (max: number) => z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max)
 const registry = z.string().min(1).max(255)
@@ -111,6 +118,7 @@ const schema = z.discriminatedUnion('type', [
     ...blob,
     peers: z.array(z.string().min(1).max(128)).max(MAX_OTHERS),
   }),
+  z.strictObject({ type: z.literal('here'), digest }),
   z.strictObject({ type: z.literal('ban'), proof: bytesUpTo(MAX_STATEMENT_BYTES) }),
   z.strictObject({
     type: z.literal('ask'),

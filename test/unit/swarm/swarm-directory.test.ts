@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { nearestTo } from '../../../src/swarm/nearest.ts'
 import { mapOf, signStatement } from '../../../src/swarm/statement.ts'
 import { TestBlob } from '../../fakes/fake-content.ts'
 import { REGISTRY, SwarmWorld, type WorldAgent } from '../../fakes/swarm-world.ts'
@@ -126,6 +127,24 @@ describe('joining the swarm of a blob', () => {
     await vi.waitFor(() => {
       for (const other of joined.slice(1)) expect(other.peers.size).toBe(1)
     }, soon)
+  })
+
+  it('is sent by the nearest members to those who announced it, without a lookup', async () => {
+    const agents = world.connected(12)
+    const [a] = agents
+    if (a === undefined) throw new Error('not there')
+    // far from the digest as the asker sees it, so that it does not ask it by itself
+    const nearest = nearestTo(blob.digest, a.members.connected.keys(), 11)
+    const b = world.agents.get(nearest.at(-1) ?? '')
+    b?.content.add(blob)
+    b?.directory.announce(blob.digest)
+    world.providers.clear()
+    await vi.waitFor(() => {
+      expect(nearest.slice(0, 3).map((id) => world.agents.get(id)?.directory.hints)).toEqual([1, 1, 1])
+    }, soon)
+    const joined = a.join(blob)
+    await vi.waitFor(() => expect(joined.searches).toBe(1), soon)
+    expect([...joined.peers.keys()]).toEqual([b?.id])
   })
 
   it('loses a peer that leaves, drops the blob or is shut out, and ends what runs to it', async () => {

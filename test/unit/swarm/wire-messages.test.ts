@@ -32,6 +32,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     type: fc.constant('others' as const),
     peers: fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 16 }),
   }),
+  fc.record({ type: fc.constant('here' as const), digest: key.digest }),
   fc.record({ type: fc.constant('ban' as const), proof: bytes }),
   fc.record({
     type: fc.constant('ask' as const),
