@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls'
 import type { Abortable } from '../blob/ports.ts'
 import { hasCode, type ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
@@ -9,7 +10,7 @@ import type { LaneCertificate } from './lane-certificate.ts'
 import { LaneConnection } from './lane-connection.ts'
 import { LanePool } from './lane-pool.ts'
 import { LANE_STREAM_PROTOCOL } from './lane-protocol.ts'
-import { connectLane, type LaneReceiver, type LaneTransport, streamTransport } from './lane-transport.ts'
+import { connectLane, type LaneReceiver, type LaneTransport, laneContext, streamTransport } from './lane-transport.ts'
 import { streamDuplex } from './stream-duplex.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
 import type { Lane, LaneAnswer, LaneRequest, Member, MemberLane, Members } from './swarm-ports.ts'
@@ -60,6 +61,7 @@ export class LaneClient implements Lane {
   readonly #components: Components
   readonly #init: LaneClientInit
   readonly #bucket: TokenBucket | undefined
+  readonly #context: SecureContext
   readonly #peers = new Map<string, Peer>()
   #unsubscribe: (() => void) | undefined
   readonly #stopping = new AbortController()
@@ -68,6 +70,7 @@ export class LaneClient implements Lane {
     const { clock } = components
     this.#components = components
     this.#init = init
+    this.#context = laneContext(components.certificate)
     this.#bucket =
       init.downloadRate === undefined ? undefined : new TokenBucket({ clock }, { bytesPerSecond: init.downloadRate })
   }
@@ -183,7 +186,7 @@ export class LaneClient implements Lane {
       using linked = linkSignals([options.signal], this.#init.connectMs / addresses.length)
       try {
         const to = { address, fingerprint: lane.fingerprint }
-        return await connectLane(this.#components.certificate, to, receiver, { signal: linked.signal })
+        return await connectLane(this.#context, to, receiver, { signal: linked.signal })
       } catch (error) {
         if (options.signal.aborted) throw error
         errors.push(error)

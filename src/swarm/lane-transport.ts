@@ -1,6 +1,6 @@
 import type { SocketConstructorOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Abortable } from '../blob/ports.ts'
 import type { HostPort } from '../util/host-port.ts'
 import { raceAbort } from '../util/race-abort.ts'
@@ -26,13 +26,18 @@ export interface LaneTransport {
   destroy(): void
 }
 
+/** What `connectLane` shows at the other end; making it takes longer than most of what follows. */
+export function laneContext({ certificate, key }: LaneCertificate): SecureContext {
+  return createSecureContext({ ...LANE_TLS, cert: certificate, key })
+}
+
 /**
  * Connects to one address. The certificate is checked before anything is sent.
  * Bytes are read straight into the receiver's memory: as `data` events of node's own making they cost a fifth more.
  * @throws the socket's error, or the signal's reason
  */
 export async function connectLane(
-  own: LaneCertificate,
+  own: SecureContext,
   { address, fingerprint }: { address: HostPort; fingerprint: string },
   receiver: LaneReceiver,
   { signal }: Abortable,
@@ -42,11 +47,9 @@ export async function connectLane(
   const opened = Promise.withResolvers<void>()
   // the types of node leave out that a TLS socket reads this way too
   const init: ConnectionOptions & Pick<SocketConstructorOpts, 'onread'> = {
-    ...LANE_TLS,
     host: address.host,
     port: address.port,
-    key: own.key,
-    cert: own.certificate,
+    secureContext: own,
     // nobody vouches for these certificates: the fingerprint says which one is right
     rejectUnauthorized: false,
     onread: {
