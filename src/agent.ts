@@ -14,7 +14,10 @@ import { Outages } from './blob/outages.ts'
 import { PeerKnowledge } from './blob/peer-knowledge.ts'
 import type { RepositoryIndex } from './blob/ports.ts'
 import type { PullServices } from './blob/services.ts'
+import { LocalContent } from './blob/shared-content.ts'
+import { SharedKnowledge } from './blob/shared-knowledge.ts'
 import type { Config } from './config.ts'
+import { readSecret, type SwarmConfig } from './config-swarm.ts'
 import { hasCode, ShoalError } from './errors.ts'
 import { AdminServer } from './facade/admin-server.ts'
 import { BodySender } from './facade/body-sender.ts'
@@ -25,6 +28,7 @@ import { DockerCredentials } from './origin/credentials.ts'
 import { OriginClient } from './origin/origin-client.ts'
 import { ORIGIN_DEFAULTS } from './origin/origin-defaults.ts'
 import type { ProxySettings } from './origin/origin-pool.ts'
+import { CheckedHostContent } from './store/checked-host-content.ts'
 import { DataDirLock } from './store/data-dir-lock.ts'
 import { DiskBlobStore } from './store/disk-blob-store.ts'
 import { HashPool, MAX_HASH_THREADS } from './store/hash-pool.ts'
@@ -32,6 +36,7 @@ import { HostContent } from './store/host-content.ts'
 import type { ManagedBlobStore } from './store/managed-blob-store.ts'
 import { NullBlobStore } from './store/null-blob-store.ts'
 import { DiskRepositoryIndex } from './store/repository-index.ts'
+import { deriveSwarmKey } from './swarm/swarm-secret.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { BufferPool } from './util/buffer-pool.ts'
@@ -78,13 +83,34 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     { dirs: config.store.sources },
   )
 
-  const origin = openOrigin(config, log, { version, instanceId, environment })
+  const swarmKey = config.swarm.enabled ? await deriveKey(config.swarm) : undefined
+  const origin = openOrigin(config, log, { version, instanceId, environment, identityKey: swarmKey })
   stack.defer(() => origin.close())
-  const swarm = noSwarm
+  const checkedContent = stack.use(
+    new CheckedHostContent(
+      { log: log.child({ component: 'host-content' }), hashes, proven: hostContent.proven },
+      { dirs: config.store.sources },
+    ),
+  )
+  const content = new LocalContent({
+    store,
+    hostContent: checkedContent,
+    access: { mayVouch: (registry, digest) => access.mayVouch(registry, digest) },
+    runningTransfer: (digest) => blobs.runningTransfer(digest),
+    knowledge: new SharedKnowledge({ origin, repositories }, { shareTags: config.swarm.shareTags }),
+  })
+  const agentSwarm = config.swarm.enabled
+    ? await openSwarm(
+        { content, metrics: metrics.swarm, directoryMetrics: metrics.directory, clock, log },
+        { config: config.swarm, key: swarmKey, dir: store.isWritable ? config.store.dir : undefined, version },
+        stack,
+      )
+    : undefined
+  const swarm = agentSwarm?.swarm ?? noSwarm
   const peers = new PeerKnowledge({ swarm, clock, log: log.child({ component: 'peers' }) })
   stack.defer(() => peers.stop())
   const outages = new Outages({ clock }, { patienceMs: config.origin.patience })
-  const access = new Access(
+  const access: Access = new Access(
     { origin, repositories, outages, peers, clock, log: log.child({ component: 'access' }) },
     {
       rememberMs: config.origin.rememberAccess,
@@ -92,7 +118,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       trusted: new Set([DOCKER_HUB, config.origin.default, ...Object.keys(config.origin.registries)]),
     },
   )
-  const blobs = new BlobService(
+  const blobs: BlobService = new BlobService(
     {
       store,
       hostContent,
@@ -131,7 +157,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   metrics.observe({
     store: () => ({ blobs: store.usage.blobs, bytes: store.usage.blobBytes, quotaBytes: store.usage.quotaBytes }),
     runningTransfers: () => blobs.list().length,
-    connectedPeers: () => 0,
+    connectedPeers: () => agentSwarm?.view.peers().filter((peer) => peer.isConnected).length ?? 0,
   })
 
   let isReady = false
@@ -152,9 +178,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           blobs,
           clock,
           isReady: () => isReady,
-          listening: () => ({ facade: facade.addresses, admin: admin.addresses, swarm: [], lane: [] }),
+          listening: () => ({
+            facade: facade.addresses,
+            admin: admin.addresses,
+            swarm: agentSwarm?.addresses ?? [],
+            lane: agentSwarm?.laneAddresses ?? [],
+          }),
           traffic: () => metrics.traffic,
-          swarm: undefined,
+          swarm: agentSwarm?.view,
         },
         { version, instanceId, storeDir: config.store.dir },
       ),
@@ -163,6 +194,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
     config.admin.listen,
   )
+  await agentSwarm?.start()
   await admin.start()
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
   await facade.start()
@@ -173,7 +205,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     log.info({}, 'stopping')
   })
   log.info(
-    { version, facade: facade.addresses.map(formatHostPort), admin: admin.addresses.map(formatHostPort) },
+    {
+      version,
+      facade: facade.addresses.map(formatHostPort),
+      admin: admin.addresses.map(formatHostPort),
+      swarm: agentSwarm?.addresses.map(formatHostPort),
+      lane: agentSwarm?.laneAddresses.map(formatHostPort),
+      peer: agentSwarm?.view.self,
+    },
     'ready',
   )
   const owned = stack.move()
@@ -182,6 +221,20 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     admin: admin.addresses,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+type OpenSwarm = typeof import('./agent-swarm.ts').openSwarm
+
+/** libp2p is loaded only where it is used: it takes a third of the memory of an idle agent. */
+async function openSwarm(...parameters: Parameters<OpenSwarm>): ReturnType<OpenSwarm> {
+  const loaded = await import('./agent-swarm.ts')
+  return await loaded.openSwarm(...parameters)
+}
+
+/** @throws ShoalError CONFIG_INVALID */
+async function deriveKey(config: SwarmConfig): Promise<Uint8Array | undefined> {
+  const secret = readSecret(config)
+  return secret === undefined ? undefined : await deriveSwarmKey(secret.reveal())
 }
 
 interface OpenStore {
@@ -220,7 +273,7 @@ async function openStore(
 function openOrigin(
   config: Config,
   log: Logger,
-  init: { version: string; instanceId: string; environment: Environment },
+  init: { version: string; instanceId: string; environment: Environment; identityKey: Uint8Array | undefined },
 ): OriginClient {
   const { origin } = config
   const { environment } = init
@@ -245,7 +298,7 @@ function openOrigin(
       stallMs: origin.stall,
       connectionsPerHost: origin.connections,
       rateBytesPerSecond: origin.rate,
-      identityKey: undefined,
+      identityKey: init.identityKey,
       proxy: proxyOf(environment),
     },
   )

@@ -1,0 +1,178 @@
+/** The part of the composition root that creates the swarm; loaded only when the agent takes part in one. */
+import { join } from 'node:path'
+import type { SwarmView } from './admin-backend.ts'
+import { Announcer } from './blob/announcer.ts'
+import type { SharedContent, Swarm } from './blob/ports.ts'
+import type { SwarmConfig } from './config-swarm.ts'
+import { systemResolve } from './swarm/bootstrap-address.ts'
+import { DhtProviderDirectory } from './swarm/dht-provider-directory.ts'
+import { ephemeralIdentity, type Identity, loadIdentity } from './swarm/identity.ts'
+import { KnownPeers } from './swarm/known-peers.ts'
+import { createLaneCertificate } from './swarm/lane-certificate.ts'
+import { LaneClient } from './swarm/lane-client.ts'
+import { LaneServer, type LaneServerLimits } from './swarm/lane-server.ts'
+import { DEFAULT_PORT, parsePeerAddress } from './swarm/peer-address.ts'
+import { PeerLedger } from './swarm/peer-ledger.ts'
+import { SwarmDirectory } from './swarm/swarm-directory.ts'
+import type { SwarmMetrics } from './swarm/swarm-metrics.ts'
+import { SwarmNode } from './swarm/swarm-node.ts'
+import type { SwarmKey } from './swarm/swarm-secret.ts'
+import { SWARM_TIMING } from './swarm/swarm-timing.ts'
+import type { DirectoryCounters } from './telemetry/swarm-counters.ts'
+import type { Clock } from './util/clock.ts'
+import type { HostPort } from './util/host-port.ts'
+import type { Logger } from './util/logger.ts'
+
+export interface AgentSwarmComponents {
+  readonly content: SharedContent
+  readonly metrics: SwarmMetrics
+  readonly directoryMetrics: DirectoryCounters
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface AgentSwarmInit {
+  readonly config: SwarmConfig
+  /** Of the swarm's secret; undefined without one. */
+  readonly key: SwarmKey | undefined
+  /** Where identity, peers and bans are kept; undefined: nowhere. */
+  readonly dir: string | undefined
+  readonly version: string
+}
+
+/** Created before what shares its content, started after it. */
+export interface AgentSwarm {
+  readonly swarm: Swarm
+  readonly view: SwarmView
+  /** What was bound; empty before `start`. */
+  readonly addresses: readonly HostPort[]
+  readonly laneAddresses: readonly HostPort[]
+  /** @throws the socket's error when an address cannot be bound */
+  start(): Promise<void>
+}
+
+const LOOPBACK = '127.0.0.1'
+
+const LANE_LIMITS: LaneServerLimits = {
+  connections: 1_024,
+  strangers: 64,
+  handshakeMs: 5_000,
+  connectionsPerPeer: 8,
+  requestsPerPeer: 8,
+  requests: 64,
+  idleMs: 5 * 60_000,
+  writeMs: 30_000,
+}
+
+const LANE_DEADLINES = { connectMs: 1_000, firstByteMs: 2_000, stallMs: 2_000, idleMs: 4 * 60_000 }
+const LANE_CONNECTIONS_PER_PEER = 4
+const SAVE_PEERS_MS = 5_000
+
+/** @param stack gets what has to be stopped */
+export async function openSwarm(
+  components: AgentSwarmComponents,
+  init: AgentSwarmInit,
+  stack: AsyncDisposableStack,
+): Promise<AgentSwarm> {
+  const { content, metrics, clock } = components
+  const { config, key, dir, version } = init
+  const log = components.log.child({ component: 'swarm' })
+  const laneLog = components.log.child({ component: 'lane' })
+  const identity = await identityIn(dir, log)
+  const certificate = createLaneCertificate()
+  const ledger = new PeerLedger({ clock, log, metrics }, { file: dir && join(dir, 'bans.json') })
+  const isBanned = (peer: string): boolean => ledger.isBanned(peer)
+
+  const node: SwarmNode = new SwarmNode(
+    {
+      log,
+      clock,
+      identity,
+      ownLane: () => ({
+        fingerprint: certificate.fingerprint,
+        port: server.port,
+        hosts: advertisedHosts(config),
+      }),
+      isBanned,
+      knownPeers: new KnownPeers({ log }, { path: dir && join(dir, 'peers.json'), saveMs: SAVE_PEERS_MS }),
+      resolve: systemResolve,
+    },
+    {
+      listen: config.listen,
+      advertise: config.advertise,
+      keys: key === undefined ? [] : [key],
+      allowPeers: config.allowPeers,
+      open: config.open,
+      bootstrap: config.bootstrap,
+      mdns: config.mdns,
+      zone: config.zone,
+      version,
+      timing: SWARM_TIMING,
+    },
+  )
+  const directory = new DhtProviderDirectory({ node, metrics: components.directoryMetrics, clock, log }, SWARM_TIMING)
+  const server = new LaneServer(
+    { content, members: node, isBanned, certificate, clock, log: laneLog, metrics },
+    { listen: laneAddress(config, key), uploadRate: config.uploadRate, limits: LANE_LIMITS },
+  )
+  const lane = new LaneClient(
+    { members: node, certificate, clock, log: laneLog, metrics },
+    { ...LANE_DEADLINES, connectionsPerPeer: LANE_CONNECTIONS_PER_PEER, downloadRate: config.downloadRate },
+  )
+  const swarm = new SwarmDirectory(
+    { members: node, directory, lane, content, ledger, metrics, clock, log },
+    { shareTags: config.shareTags },
+  )
+  const announcer = new Announcer({ content, directory })
+  return {
+    swarm,
+    view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
+    get addresses() {
+      return node.addresses
+    },
+    get laneAddresses() {
+      return server.port === 0 ? [] : [{ host: laneAddress(config, key).host, port: server.port }]
+    },
+    start: async () => {
+      await ledger.start()
+      stack.defer(() => ledger.stop())
+      await server.start()
+      stack.defer(() => server.stop({ deadlineMs: 0 }))
+      lane.start()
+      stack.defer(() => lane.stop())
+      stack.defer(
+        ledger.subscribe(({ peer }) => {
+          server.drop(peer)
+          lane.drop(peer)
+        }),
+      )
+      swarm.start()
+      stack.defer(() => swarm.stop())
+      stack.defer(() => node.stop())
+      await node.start()
+      directory.start()
+      stack.defer(() => directory.stop())
+      announcer.start()
+      stack.defer(() => announcer.stop())
+    },
+  }
+}
+
+async function identityIn(dir: string | undefined, log: Logger): Promise<Identity> {
+  if (dir === undefined) return await ephemeralIdentity()
+  try {
+    return await loadIdentity(join(dir, 'identity.key'), { log })
+  } catch (error) {
+    log.warn({ dir, err: error }, 'the identity cannot be kept: this agent is a new one to its peers after a restart')
+    return await ephemeralIdentity()
+  }
+}
+
+/** Whoever may not join the swarm cannot open a lane either; still, what need not be reached from outside is not. */
+function laneAddress({ lane, allowPeers, open }: SwarmConfig, key: SwarmKey | undefined): HostPort {
+  return key !== undefined || allowPeers.length > 0 || open ? lane : { host: LOOPBACK, port: lane.port }
+}
+
+function advertisedHosts({ advertise }: SwarmConfig): string[] {
+  return advertise.flatMap((entry) => parsePeerAddress(entry, DEFAULT_PORT)?.host ?? [])
+}
