@@ -16,6 +16,7 @@ import { swarmAnnounce } from './bench/swarm-announce.ts'
 import { swarmBlob } from './bench/swarm-blob.ts'
 import { swarmFirstByte } from './bench/swarm-first-byte.ts'
 import { swarmIdle } from './bench/swarm-idle.ts'
+import { swarmVisible } from './bench/swarm-visible.ts'
 import { tenClients } from './bench/ten-clients.ts'
 
 const SECTIONS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
@@ -28,6 +29,7 @@ const SECTIONS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   'many-blobs': manyBlobs,
   'swarm-blob': swarmBlob,
   'swarm-first-byte': swarmFirstByte,
+  'swarm-visible': swarmVisible,
   'swarm-aggregate': swarmAggregate,
   'swarm-idle': swarmIdle,
   'swarm-announce': swarmAnnounce,
