@@ -9,9 +9,12 @@ const TCP_IP_HEADERS = 20 + 32
 /** What may go out at once after a pause, as time at the full rate. Short beside everything that is measured. */
 const BURST_SECONDS = 0.004
 
+/** A port's buffer does not get smaller with its rate; with less, segments of a few connections keep being sent again. */
+const MIN_QUEUE_BYTES = 128 * 1024
+
 export interface ShapeInit {
   readonly mtu: number
-  /** How much may wait in front of the link, as time at the full rate. */
+  /** How much may wait in front of the link, as time at the full rate; never less than 128 KiB. */
   readonly queueMs: number
 }
 
@@ -20,7 +23,7 @@ export function tokenBucketArguments(rate: number, { mtu, queueMs }: ShapeInit):
   const frame = mtu + ETHERNET_HEADER
   // a bucket smaller than a frame lets nothing through
   const burst = Math.max(2 * frame, Math.ceil((rate / 8) * BURST_SECONDS))
-  const queue = Math.max(8 * frame, Math.ceil((rate / 8) * (queueMs / 1000)))
+  const queue = Math.max(MIN_QUEUE_BYTES, Math.ceil((rate / 8) * (queueMs / 1000)))
   return ['tbf', 'rate', `${rate}bit`, 'burst', `${burst}b`, 'limit', `${burst + queue}b`]
 }
 
