@@ -1,7 +1,7 @@
 /**
  * This agent's interest in one blob in the name of one registry, shared by all who joined it. Owns: which peers were asked, what each has, which statements were
  * heard. Invariants: a statement is told before the chunks that it is about; a peer is `found` once until it has `left`; at most `MAX_ASKED` peers
- * stand asked. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
+ * stand asked; only members' statements are told, for anybody can make up as many signers as he likes: what a stranger signed waits until it was met. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
  */
 import type { ChunkStatement, SwarmEvents } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
@@ -14,6 +14,7 @@ import type { BlobKey, BlobMessage, HaveMessage, MoreMessage, WireMessage } from
 export const MAX_ASKED = 24
 /** Each costs memory and a place in every message about it. */
 const MAX_STATEMENTS = 4_096
+const MAX_OF_STRANGERS = 256
 
 export interface BlobInterestComponents {
   readonly self: string
@@ -23,6 +24,8 @@ export interface BlobInterestComponents {
   /** @throws ShoalError PEER_MISBEHAVED */
   readonly verify: (peer: string, encoded: Uint8Array) => Promise<ChunkStatement>
   readonly isBanned: (peer: string) => boolean
+  /** Whether this agent has met the peer as a member. */
+  readonly isKnown: (peer: string) => boolean
   readonly source: (peer: string) => RemoteBlobComponents
   /** Peers that are said to want it too. */
   readonly suggested: (peers: readonly string[]) => void
@@ -42,6 +45,8 @@ export class BlobInterest {
   readonly #components: BlobInterestComponents
   readonly #asked = new Map<string, Asked>()
   readonly #stated = new Map<string, ChunkStatement>()
+  /** Signed by peers that were never met. */
+  readonly #ofStrangers = new Map<string, ChunkStatement>()
   readonly #subscribers = new Set<SwarmEvents>()
   /** Who joined, whether or not it listens yet. */
   #holders = 0
@@ -127,6 +132,15 @@ export class BlobInterest {
     }
   }
 
+  /** The peer is a member: what it signed counts. */
+  met(peer: string): void {
+    for (const [key, statement] of this.#ofStrangers) {
+      if (statement.signer !== peer) continue
+      this.#ofStrangers.delete(key)
+      this.#tell(key, statement)
+    }
+  }
+
   /** The peer is gone. */
   drop(peer: string): void {
     const asked = this.#asked.get(peer)
@@ -173,7 +187,19 @@ export class BlobInterest {
     const key = statementKey(statement)
     if (asked.heard.size < MAX_STATEMENTS) asked.heard.add(key)
     const isNew = !this.#stated.has(key) && this.#stated.size < MAX_STATEMENTS
-    if (!isNew || statement.signer === this.#components.self || this.#components.isBanned(statement.signer)) return
+    const { self, isBanned, isKnown, suggested } = this.#components
+    const { signer } = statement
+    if (!isNew || signer === self || isBanned(signer)) return
+    if (isKnown(signer)) {
+      this.#tell(key, statement)
+      return
+    }
+    if (this.#ofStrangers.size >= MAX_OF_STRANGERS) return
+    this.#ofStrangers.set(key, statement)
+    suggested([signer])
+  }
+
+  #tell(key: string, statement: ChunkStatement): void {
     this.#stated.set(key, statement)
     this.#emit((events) => events.stated(statement))
   }

@@ -16,7 +16,7 @@ export interface BlobInterestsComponents {
   readonly members: Pick<Members, 'connected' | 'connect' | 'self'>
   readonly directory: Pick<ProviderDirectory, 'find'>
   readonly lane: Lane
-  readonly ledger: Pick<PeerLedger, 'isBanned' | 'report'>
+  readonly ledger: Pick<PeerLedger, 'isBanned' | 'isKnown' | 'report'>
   readonly statements: StatementDesk
   readonly suppliers: Suppliers
   readonly metrics: Pick<SwarmMetrics, 'searched' | 'firstProvider'>
@@ -78,6 +78,10 @@ export class BlobInterests {
     return this.#entries.get(nameOf(key))?.interest.hasHeard(peer, statement) ?? false
   }
 
+  met(peer: string): void {
+    for (const { interest } of this.#entries.values()) interest.met(peer)
+  }
+
   drop(peer: string): void {
     for (const { interest } of this.#entries.values()) interest.drop(peer)
   }
@@ -105,6 +109,7 @@ export class BlobInterests {
         known: (encoded) => statements.known(encoded),
         verify: (peer, encoded) => statements.verifyFrom(peer, encoded),
         isBanned: (peer) => ledger.isBanned(peer),
+        isKnown: (peer) => ledger.isKnown(peer),
         source: (peer) => ({
           lane,
           report: (conduct) => {

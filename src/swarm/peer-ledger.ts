@@ -81,6 +81,11 @@ export class PeerLedger {
     this.#standings.get(peer)?.left(this.#components.clock())
   }
 
+  /** Whether it was a member lately. */
+  isKnown(peer: string): boolean {
+    return this.#standings.get(peer)?.isMember ?? false
+  }
+
   /** How it did on a request; wrong bytes shut it out. */
   report(peer: string, conduct: Conduct): void {
     this.#standing(peer).count(conduct, this.#components.clock())

@@ -27,6 +27,8 @@ export interface PeerSearchLimits {
   /** After so long the first round counts as over. */
   readonly firstRoundMs: number
   readonly lookupMs: number
+  /** So long the connected ones that were asked may answer before the directory is searched for the first time. */
+  readonly graceMs: number
   readonly dialMs: number
   /** Between rounds; the last one again and again. */
   readonly pausesMs: readonly number[]
@@ -35,6 +37,7 @@ export interface PeerSearchLimits {
 export const SEARCH_LIMITS: PeerSearchLimits = {
   firstRoundMs: 1_000,
   lookupMs: 5_000,
+  graceMs: 5,
   dialMs: 2_000,
   pausesMs: [200, 500, 1_000, 2_000, 5_000],
 }
@@ -126,7 +129,7 @@ export class PeerSearch {
   }
 
   async #round({ signal }: Abortable): Promise<void> {
-    const { members, directory, suppliers, interest } = this.#components
+    const { members, suppliers, interest } = this.#components
     const { digest, registry } = interest.key
     if (members.connected.size === 0) {
       this.progressed()
@@ -136,13 +139,21 @@ export class PeerSearch {
     const recent = suppliers.of(registry).filter((peer) => members.connected.has(peer))
     for (const peer of recent.slice(0, SUPPLIERS)) this.suggest(peer)
     for (const peer of nearestTo(digest, members.connected.keys(), NEAREST)) this.suggest(peer)
+    // a connected one that has it, or knows who, answers before a lookup would
+    if (this.#isFirstRound) await delay(this.#limits.graceMs, undefined, { signal, ref: false })
+    const isFound = this.#isFirstRound && interest.providers > 0
+    if (!isFound) await this.#lookUp({ signal })
+    this.#isLooking = false
+    this.progressed()
+  }
+
+  async #lookUp({ signal }: Abortable): Promise<void> {
     using linked = linkSignals([signal], this.#limits.lookupMs)
-    for await (const peer of directory.find(digest, { signal: linked.signal })) {
+    const { directory, interest } = this.#components
+    for await (const peer of directory.find(interest.key.digest, { signal: linked.signal })) {
       if (linked.signal.aborted) break
       this.suggest(peer)
     }
-    this.#isLooking = false
-    this.progressed()
   }
 
   #dial(): void {

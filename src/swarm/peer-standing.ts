@@ -51,6 +51,11 @@ export class PeerStanding {
     return this.#isConnected
   }
 
+  /** Whether it has ever proved that it belongs to this swarm. */
+  get isMember(): boolean {
+    return this.#member !== undefined
+  }
+
   joined(member: Member, now: number): void {
     this.#member = member
     this.#isConnected = true

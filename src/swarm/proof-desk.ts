@@ -6,8 +6,10 @@ import { LRUCache } from 'lru-cache'
 import type { ChunkHash, ChunkStatement, SharedContent } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { PeerLedger } from './peer-ledger.ts'
+import { RateLimit } from './rate-limit.ts'
 import { contradicts } from './statement.ts'
 import { statementKey } from './statement-desk.ts'
 import type { Members } from './swarm-ports.ts'
@@ -23,6 +25,8 @@ const MAX_PENDING_PER_PEER = 16
 /** Checks that wait; each may have to read a whole blob. */
 const MAX_WAITING = 32
 const CHECK_MS = 60_000
+/** Proofs that others showed and that are shown to all members in turn. */
+const PASSED_ON = { perSecond: 1, burst: 32 }
 
 interface Pending {
   readonly statement: ChunkStatement
@@ -31,11 +35,12 @@ interface Pending {
 
 export interface ProofDeskComponents {
   readonly members: Pick<Members, 'self' | 'connected'>
-  readonly ledger: Pick<PeerLedger, 'ban' | 'isBanned' | 'abused'>
+  readonly ledger: Pick<PeerLedger, 'ban' | 'isBanned' | 'isKnown' | 'abused'>
   readonly content: Pick<SharedContent, 'chunkHashes'>
   readonly send: (peer: string, message: WireMessage) => boolean
   /** @throws ShoalError PEER_MISBEHAVED */
   readonly verify: (peer: string, encoded: Uint8Array) => Promise<ChunkStatement>
+  readonly clock: Clock
   readonly log: Logger
 }
 
@@ -53,11 +58,13 @@ export class ProofDesk {
     sizeCalculation: ({ statement }) => statement.encoded.length,
   })
   readonly #stopping = new AbortController()
+  readonly #passing: RateLimit
   #waiting = 0
   #checking: Promise<void> = Promise.resolve()
 
   constructor(components: ProofDeskComponents) {
     this.#components = components
+    this.#passing = new RateLimit(components, PASSED_ON)
   }
 
   /** Proofs that can't be checked yet. */
@@ -139,6 +146,9 @@ export class ProofDesk {
     this.#seen.set(key, true)
     ledger.ban(signer, kind === 'map' ? 'false-map' : 'false-claim', fromPeer)
     this.#proofs.set(key, statement)
+    // anybody can make up signers, and proofs against them by the thousand
+    const isPassedOn = fromPeer === undefined || (ledger.isKnown(signer) && this.#passing.tryTake(1))
+    if (!isPassedOn) return
     for (const peer of members.connected.keys()) {
       if (peer !== signer && peer !== fromPeer) send(peer, { type: 'ban', proof: encoded })
     }

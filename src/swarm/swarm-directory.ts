@@ -129,6 +129,7 @@ export class SwarmDirectory implements Swarm {
       members.subscribe({
         joined: (member) => {
           ledger.joined(member)
+          this.#interests.met(member.id)
           this.#proofs.joined(member.id)
         },
         left: ({ id }) => {

@@ -49,6 +49,12 @@ export class FakeMembers implements Members {
     return { id: this.self, lane: undefined, zone: '', version: '0', clockOffsetMs: 0, address: 'memory' }
   }
 
+  get key(): Key {
+    const key = this.#swarm.keys.get(this.self)
+    if (key === undefined) throw new Error('no key')
+    return key
+  }
+
   get subscribers(): number {
     return this.#events.size
   }
@@ -136,9 +142,7 @@ export class FakeMembers implements Members {
   }
 
   async sign(bytes: Uint8Array): Promise<Uint8Array> {
-    const key = this.#swarm.keys.get(this.self)
-    if (key === undefined) throw new Error('no key')
-    return sign(null, bytes, key.privateKey)
+    return sign(null, bytes, this.key.privateKey)
   }
 
   async verify(signer: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {

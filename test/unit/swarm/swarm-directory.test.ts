@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { nearestTo } from '../../../src/swarm/nearest.ts'
 import { mapOf, signStatement } from '../../../src/swarm/statement.ts'
 import { TestBlob } from '../../fakes/fake-content.ts'
+import { type FakeMembers, FakeSwarm } from '../../fakes/fake-members.ts'
 import { REGISTRY, SwarmWorld, type WorldAgent } from '../../fakes/swarm-world.ts'
 
 const CHUNK = 256 * 1024
@@ -96,7 +97,6 @@ describe('joining the swarm of a blob', () => {
 
   it('hears what others stated from those who pass it on, and verifies it once', async () => {
     const [a, b, c] = three()
-    c.content.claim(blob, [1])
     const map = await signStatement(a.members, mapOf(blob.digest, blob.bytes.length, blob.hashes))
     for (const agent of [b, c]) {
       agent.content.claim(blob, [0])
@@ -106,11 +106,29 @@ describe('joining the swarm of a blob', () => {
     const d = world.agent()
     d.members.join(b.members)
     d.members.join(c.members)
+    d.members.join(a.members)
     const joined = d.join(blob)
     await vi.waitFor(() => expect(joined.peers.size).toBe(2), soon)
     expect(joined.events.filter((event) => event === `stated map ${a.id}`)).toHaveLength(1)
     // the map, and one claim of each of both
     expect(d.members.verifications).toBe(3)
+  })
+
+  it('counts what a stranger signed only when it turns out to be a member', async () => {
+    const [signer, b, d] = [world.agent(), world.agent(), world.agent()]
+    const madeUp = new FakeSwarm().agent()
+    d.members.join(b.members)
+    d.members.unreachable.add(signer.id)
+    b.content.claim(blob, [0])
+    const share = b.content.shares.get(blob.digest)
+    const say = (by: FakeMembers) => signStatement(by, mapOf(blob.digest, blob.bytes.length, blob.hashes))
+    world.swarm.keys.set(madeUp.self, madeUp.key)
+    if (share !== undefined) share.statements = [await say(signer.members), await say(madeUp)]
+    const joined = d.join(blob)
+    await vi.waitFor(() => expect(joined.searches).toBe(1), soon)
+    expect(joined.events).toEqual([`stated claim ${b.id}`, `found ${b.id}`])
+    d.members.join(signer.members)
+    expect(joined.events.slice(2)).toEqual([`stated map ${signer.id}`])
   })
 
   it('brings those together who want the same before any of them has it', async () => {
