@@ -5,6 +5,7 @@
  */
 import type { ChunkStatement, SwarmEvents } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
+import type { Clock } from '../util/clock.ts'
 import { RemoteBlob, type RemoteBlobComponents } from './remote-blob.ts'
 import { statementKey } from './statement-desk.ts'
 import type { Ban } from './swarm-ports.ts'
@@ -15,6 +16,8 @@ export const MAX_ASKED = 24
 /** Each costs memory and a place in every message about it. */
 const MAX_STATEMENTS = 4_096
 const MAX_OF_STRANGERS = 256
+/** Who has not answered by then gives way to others. */
+const ANSWER_MS = 2_000
 
 export interface BlobInterestComponents {
   readonly self: string
@@ -27,6 +30,7 @@ export interface BlobInterestComponents {
   /** Whether this agent has met the peer as a member. */
   readonly isKnown: (peer: string) => boolean
   readonly source: (peer: string) => RemoteBlobComponents
+  readonly clock: Clock
   /** Peers that are said to want it too. */
   readonly suggested: (peers: readonly string[]) => void
   /** A peer answered, or no longer can. */
@@ -36,6 +40,9 @@ export interface BlobInterestComponents {
 interface Asked {
   /** `asking`: it has not answered. */
   state: 'asking' | 'none' | RemoteBlob
+  readonly at: number
+  /** It says that it has chunks, and requests to it fail: others must not stay away because of it. */
+  isPoor: boolean
   /** Statements that it sent: it need not be told them. */
   readonly heard: Set<string>
 }
@@ -71,9 +78,9 @@ export class BlobInterest {
     return this.#count((state) => state === 'asking')
   }
 
-  /** Peers that have at least one chunk. */
+  /** Peers that have at least one chunk and give it. */
   get providers(): number {
-    return this.#count((state) => state instanceof RemoteBlob)
+    return this.#count((state, isPoor) => state instanceof RemoteBlob && !isPoor)
   }
 
   /** Tells at once what is known already. */
@@ -96,7 +103,7 @@ export class BlobInterest {
     if (this.#asked.has(peer)) return true
     if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom()) return false
     if (!this.#send(peer, 'want')) return false
-    this.#asked.set(peer, { state: 'asking', heard: new Set() })
+    this.#asked.set(peer, { state: 'asking', at: this.#components.clock(), isPoor: false, heard: new Set() })
     return true
   }
 
@@ -210,7 +217,7 @@ export class BlobInterest {
     const remote =
       asked.state instanceof RemoteBlob
         ? asked.state
-        : new RemoteBlob(this.#components.source(peer), { peer, key: this.key, size })
+        : new RemoteBlob(this.#source(peer, asked), { peer, key: this.key, size })
     const grew = bits === undefined ? remote.chunks.fill() : remote.chunks.addAll(bits)
     if (remote.chunks.size === 0) asked.state = 'none'
     else asked.state = remote
@@ -234,25 +241,42 @@ export class BlobInterest {
     this.#emit((events) => events.left(before))
   }
 
-  /** Who said that it has nothing gives way. */
+  #source(peer: string, asked: Asked): RemoteBlobComponents {
+    const { lane, report } = this.#components.source(peer)
+    return {
+      lane,
+      report: (conduct) => {
+        if (conduct.type === 'delivered') asked.isPoor = false
+        else asked.isPoor = true
+        report(conduct)
+      },
+    }
+  }
+
+  /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
   #makeRoom(): boolean {
     if (this.#asked.size < MAX_ASKED) return true
-    for (const [peer, { state }] of this.#asked) {
-      if (state !== 'none') continue
-      this.#asked.delete(peer)
-      this.#send(peer, 'unwant')
-      return true
-    }
-    return false
+    const late = this.#components.clock() - ANSWER_MS
+    const asked = [...this.#asked]
+    const [peer, victim] =
+      asked.find(([, { state }]) => state === 'none') ??
+      asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
+      asked.find(([, { isPoor }]) => isPoor) ??
+      []
+    if (peer === undefined || victim === undefined) return false
+    this.#asked.delete(peer)
+    this.#send(peer, 'unwant')
+    this.#end(victim, 'none')
+    return true
   }
 
   #send(peer: string, type: 'want' | 'unwant'): boolean {
     return this.#components.send(peer, { type, digest: this.key.digest, registry: this.key.registry })
   }
 
-  #count(matches: (state: Asked['state']) => boolean): number {
+  #count(matches: (state: Asked['state'], isPoor: boolean) => boolean): number {
     let count = 0
-    for (const { state } of this.#asked.values()) if (matches(state)) count += 1
+    for (const { state, isPoor } of this.#asked.values()) if (matches(state, isPoor)) count += 1
     return count
   }
 

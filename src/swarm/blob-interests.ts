@@ -3,6 +3,7 @@
  */
 import type { ChunkStatement, SwarmEvents } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
 import { BlobInterest } from './blob-interest.ts'
 import type { PeerLedger } from './peer-ledger.ts'
 import { PeerSearch, type PeerSearchLimits } from './peer-search.ts'
@@ -21,6 +22,7 @@ export interface BlobInterestsComponents {
   readonly suppliers: Suppliers
   readonly metrics: Pick<SwarmMetrics, 'searched' | 'firstProvider'>
   readonly clock: Clock
+  readonly log: Logger
   readonly send: (peer: string, message: WireMessage) => boolean
 }
 
@@ -106,6 +108,7 @@ export class BlobInterests {
       {
         self: members.self,
         send,
+        clock,
         known: (encoded) => statements.known(encoded),
         verify: (peer, encoded) => statements.verifyFrom(peer, encoded),
         isBanned: (peer) => ledger.isBanned(peer),

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Abortable } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
 import type { BlobInterest } from './blob-interest.ts'
 import { nearestTo } from './nearest.ts'
@@ -19,6 +20,7 @@ export interface PeerSearchComponents {
   readonly isBanned: (peer: string) => boolean
   readonly metrics: Pick<SwarmMetrics, 'searched'>
   readonly clock: Clock
+  readonly log: Logger
   readonly interest: BlobInterest
 }
 
@@ -120,8 +122,7 @@ export class PeerSearch {
         if (interest.providers < ENOUGH_PROVIDERS) await this.#round({ signal })
       }
     } catch (error) {
-      // only the signal ends a search
-      if (!signal.aborted) throw error
+      if (!signal.aborted) this.#components.log.error({ err: error }, 'a search for peers failed')
     } finally {
       clearTimeout(deadline)
       this.#firstRound.resolve()

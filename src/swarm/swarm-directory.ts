@@ -177,6 +177,16 @@ export class SwarmDirectory implements Swarm {
     return this.#components.ledger.bans()
   }
 
+  /** Blobs that are looked for. */
+  get interests(): number {
+    return this.#interests.size
+  }
+
+  /** Blobs that peers want to know about. */
+  get wants(): number {
+    return this.#wants.size
+  }
+
   /** Blobs that peers told this agent they have. */
   get hints(): number {
     return this.#holders.size

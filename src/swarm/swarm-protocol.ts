@@ -104,6 +104,7 @@ export class SwarmProtocol {
           },
           incomingEnded: (error) => {
             if (hasCode(error, 'PEER_MISBEHAVED')) ledger.abused(peer, error)
+            else log.debug({ peer, err: error }, 'the stream of a peer has ended')
           },
           resync: () => this.#events?.resync(peer),
         },

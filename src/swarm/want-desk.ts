@@ -113,11 +113,15 @@ export class WantDesk {
 
   /** Tells the state as a whole; at once when everything it takes is at hand. */
   #answer(want: Want): void {
-    const view = this.#find(want.key)
-    const statements = view && this.#statementsAtHand(view)
-    if (view === undefined) this.#sayNone(want)
-    else if (statements === undefined) void this.#answerLater(want, view)
-    else this.#sayHave(want, view, statements)
+    try {
+      const view = this.#find(want.key)
+      const statements = view && this.#statementsAtHand(view)
+      if (view === undefined) this.#sayNone(want)
+      else if (statements === undefined) void this.#answerLater(want, view)
+      else this.#sayHave(want, view, statements)
+    } catch (error) {
+      this.#failed(want, error)
+    }
   }
 
   async #answerLater(want: Want, view: SharedBlob): Promise<void> {
@@ -136,12 +140,15 @@ export class WantDesk {
       const late = await raceAbort(gathering, signal)
       if (this.#wants.has(want)) this.#sayMore(want, [], late)
     } catch (error) {
-      if (signal.aborted) return
-      this.#components.log.debug({ peer: want.peer, err: error }, 'a peer could not be answered')
-      if (this.#wants.has(want)) this.#sayNone(want)
+      if (!signal.aborted) this.#failed(want, error)
     } finally {
       answered.abort()
     }
+  }
+
+  #failed(want: Want, error: unknown): void {
+    this.#components.log.warn({ peer: want.peer, err: error }, 'a peer could not be answered')
+    if (this.#wants.has(want)) this.#sayNone(want)
   }
 
   #answerWith(want: Want, statements: readonly ChunkStatement[]): void {

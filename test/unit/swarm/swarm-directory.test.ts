@@ -197,6 +197,9 @@ describe('joining the swarm of a blob', () => {
     const again = a.join(blob)
     await vi.waitFor(() => expect(again.peers.size).toBe(1), soon)
     expect([joined.events, early.events, early.searches]).toEqual([[], [], 0])
+    again.blob.leave()
+    expect(a.directory.interests).toBe(0)
+    await vi.waitFor(() => expect(b.directory.wants).toBe(0), soon)
   })
 
   it('tells one who joins later what is known already', async () => {
@@ -236,6 +239,28 @@ describe('joining the swarm of a blob', () => {
     await vi.waitFor(() => expect(joined.searches).toBe(1), soon)
     expect(joined.peers.size).toBeLessThanOrEqual(24)
     expect(a.members.connects).toBeLessThanOrEqual(24)
+  })
+
+  it('leaves no place for good to peers that never answer or never give anything', async () => {
+    const [a, ...silent] = world.connected(25)
+    if (a === undefined) throw new Error('not there')
+    const greedy = silent.splice(0, 12)
+    for (const agent of greedy) agent.content.add(small)
+    for (const agent of silent) agent.directory.stop()
+    for (const agent of [...greedy, ...silent]) agent.announce(small.digest)
+    const joined = a.join(small)
+    await vi.waitFor(() => expect(joined.peers.size).toBe(12), soon)
+    for (const peer of joined.peers.values()) peer.report({ type: 'stalled' })
+    world.now += 3_000
+    const honest = Array.from({ length: 20 }, () => world.agent())
+    for (const agent of honest) {
+      agent.members.join(a.members)
+      agent.content.add(small)
+      agent.announce(small.digest)
+    }
+    await vi.waitFor(() => {
+      expect(honest.filter(({ id }) => joined.peers.has(id)).length).toBeGreaterThanOrEqual(8)
+    }, soon)
   })
 
   it('asks again and hears everything after its streams were lost', async () => {
