@@ -121,6 +121,8 @@ export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> 
         initialQuerySelfInterval: parts.dht.initialQuerySelfMs,
         querySelfInterval: parts.dht.querySelfMs,
         networkDialTimeout: { minTimeout: parts.dht.requestMs, maxTimeout: parts.dht.requestMs * 2 },
+        // Each may hold a message of up to 4 MiB.
+        maxInboundStreams: 16,
         reprovide: { interval: NEVER },
         // Only provider records are kept here.
         validators: { pk: refuse },

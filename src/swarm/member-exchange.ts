@@ -51,13 +51,22 @@ export class MemberExchange {
   /** Members to be asked. */
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #dialling = new Set<string>()
+  /** Members that are being told, one answer each at a time. */
+  readonly #telling = new Set<string>()
   #unsubscribe = (): void => {}
 
   constructor(components: MemberExchangeComponents, timing: { askMs: number; answerMs: number }) {
     this.#components = components
     this.#timing = timing
     components.members.handle(PROTOCOL, (stream, member) => {
-      this.#tell(stream, member).catch((error: Error) => stream.abort(error))
+      if (this.#telling.has(member.id)) {
+        stream.abort(new Error('one question at a time'))
+        return
+      }
+      this.#telling.add(member.id)
+      this.#tell(stream, member)
+        .catch((error: Error) => stream.abort(error))
+        .finally(() => this.#telling.delete(member.id))
     })
   }
 

@@ -3,6 +3,7 @@
  * Of two hellos of one peer the one of the newest connection counts. Written by `SwarmNode` only.
  */
 import type { Clock } from '../util/clock.ts'
+import { formatHostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Hello } from './hello.ts'
 import { parseMultiaddr } from './peer-address.ts'
@@ -138,7 +139,8 @@ function keyOf(id: string, address: string): string {
 
 function memberOf({ id, hello, clockOffsetMs }: Pending, address: string): Member {
   const { fingerprint, port, hosts } = hello.lane
-  const told = hosts.length > 0 ? hosts : [parseMultiaddr(address)?.host ?? '']
+  const seen = parseMultiaddr(address)
+  const told = hosts.length > 0 ? hosts : [seen?.host ?? '']
   const addresses = told.filter((host) => host !== '').map((host) => ({ host, port }))
   const hasLane = fingerprint !== '' && port !== 0 && addresses.length > 0
   return {
@@ -147,7 +149,7 @@ function memberOf({ id, hello, clockOffsetMs }: Pending, address: string): Membe
     zone: hello.zone,
     version: hello.version,
     clockOffsetMs,
-    address,
+    address: seen === undefined ? address : formatHostPort(seen),
   }
 }
 

@@ -15,13 +15,13 @@ type Key = Parameters<Datastore['put']>[0]
 type Pair = { readonly key: Key; readonly value: Uint8Array }
 type Query = Parameters<Datastore['query']>[0]
 
+/** A usual one has some 500. */
+const MAX_PEER_BYTES = 8192
 const PEERS = '/peers/'
 const PROVIDERS = '/dht/provider'
 const PROVIDER_KEY = /^\/dht\/provider\/([a-z2-7]+)\/([A-Za-z0-9]+)$/
 
 export interface RecordStoreInit {
-  /** Id of this agent: its own address is never dropped. */
-  readonly self: string
   readonly validityMs: number
   readonly maxPeers: number
   readonly maxRecords: number
@@ -40,7 +40,7 @@ interface ProviderRecord {
 export class RecordStore implements Datastore {
   readonly #clock: Clock
   readonly #init: RecordStoreInit
-  readonly #selfKey: string
+  readonly #kept = new Set<string>()
   readonly #peers = new Map<string, Pair>()
   /** By key as text. */
   readonly #records = new Map<string, ProviderRecord>()
@@ -50,12 +50,20 @@ export class RecordStore implements Datastore {
   constructor(components: { clock: Clock }, init: RecordStoreInit) {
     this.#clock = components.clock
     this.#init = init
-    this.#selfKey = peerKey(init.self)
   }
 
   /** Provider records that are held, own ones included. */
   get recordCount(): number {
     return this.#records.size
+  }
+
+  /** The addresses of this peer are not dropped, however many others come up, until `release`. */
+  keep(id: string): void {
+    this.#kept.add(peerKey(id))
+  }
+
+  release(id: string): void {
+    this.#kept.delete(peerKey(id))
   }
 
   put(key: Key, value: Uint8Array): Key {
@@ -135,11 +143,13 @@ export class RecordStore implements Datastore {
   }
 
   #putPeer(pair: Pair, text: string): void {
+    // Peers add to their own addresses as they like.
+    if (pair.value.length > MAX_PEER_BYTES) return
     this.#peers.delete(text)
     this.#peers.set(text, pair)
     for (const oldest of this.#peers.keys()) {
-      if (this.#peers.size <= this.#init.maxPeers) break
-      if (oldest !== this.#selfKey) this.#peers.delete(oldest)
+      if (this.#peers.size <= this.#init.maxPeers + this.#kept.size) break
+      if (!this.#kept.has(oldest)) this.#peers.delete(oldest)
     }
   }
 

@@ -94,7 +94,12 @@ export class SwarmNode implements Members {
     this.#allowPeers = new Set(init.allowPeers)
     this.self = peerIdFromPrivateKey(identity).toString()
     this.#members = new MemberTable({ clock, log })
-    this.#records = new RecordStore({ clock }, { ...RECORDS, self: this.self, validityMs: init.timing.recordMs })
+    this.#records = new RecordStore({ clock }, { ...RECORDS, validityMs: init.timing.recordMs })
+    this.#records.keep(this.self)
+    this.#members.subscribe({
+      joined: ({ id }) => this.#records.keep(id),
+      left: ({ id }) => this.#records.release(id),
+    })
     this.#duplicates = new DuplicateConnections(
       { connectionsOf: (id) => this.#running().getConnections(id) },
       { self: this.self, graceMs: init.timing.duplicateMs },
@@ -226,8 +231,9 @@ export class SwarmNode implements Members {
   }
 
   async disconnect(id: string): Promise<void> {
-    const connections = this.#running().getConnections(peerIdFromString(id))
-    for (const connection of connections) connection.abort(new Error('this peer is shut out'))
+    const connections = this.#libp2p?.getConnections() ?? []
+    for (const connection of connections)
+      if (connection.remotePeer.toString() === id) connection.abort(new Error('this peer is shut out'))
   }
 
   async openStream(id: string, protocol: string, options: Abortable): Promise<Stream> {

@@ -75,11 +75,12 @@ describe('the directory of providers', () => {
     const { nodes } = stack.use(await startSwarm(6))
     const directories = nodes.map((node) => directoryOf(node).directory)
     const [first, second, ...others] = directories
-    first?.announce(digest('layer'))
+    if (first === undefined) throw new Error('no directory')
+    first.announce(digest('layer'))
     second?.announce(digest('layer'))
     const [a = '', b = ''] = nodes.map(({ self }) => self)
     for (const directory of others) expect(await findsOnly(directory, digest('layer'), [a, b])).toBe(true)
-    if (first !== undefined) expect(await findsOnly(first, digest('layer'), [b])).toBe(true)
+    expect(await findsOnly(first, digest('layer'), [b])).toBe(true)
   })
 
   it('finds nothing where nothing was announced, and ends', async () => {
@@ -188,6 +189,26 @@ describe('traps of the DHT', () => {
     await vi.waitUntil(() => announcing.counts.sent >= 7, { timeout: 10_000 })
     expect(await find(directory, digest('kept'))).toEqual([a.self])
     expect(await find(directoryOf(c).directory, digest('kept'))).toEqual([a.self])
+  })
+
+  it('(a) knows where a provider is for as long as its record is good', async () => {
+    const { nodes } = stack.use(await startSwarm(2))
+    const [a, b] = nodes
+    if (a === undefined || b === undefined) throw new Error('no nodes')
+    const announcing = directoryOf(a)
+    announcing.directory.announce(digest('layer'))
+    await vi.waitUntil(() => announcing.counts.sent > 0, { timeout: 5_000 })
+    await announcing.directory.stop()
+
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 0.95 * DAY })
+    stack.defer(() => void vi.useRealTimers())
+    // it can ask the holder of the record only, not the provider itself
+    const timing = { askMs: 600_000, initialQuerySelfMs: 600_000 }
+    const newcomer = stack.use(await startSwarmNode({ bootstrap: [bootstrapOf(b)], timing }))
+    await connectedTo(newcomer, 1)
+    const { directory } = directoryOf(newcomer)
+    expect(await findsOnly(directory, digest('layer'), [a.self], 5_000)).toBe(true)
+    expect((await newcomer.connect(a.self, { signal: AbortSignal.timeout(5_000) })).id).toBe(a.self)
   })
 
   it('(b) lets a fleet that starts at once behind one address announce and find', async () => {

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   now = 0
-  store = new RecordStore({ clock: () => now }, { ...BOUNDS, self: id(0) })
+  store = new RecordStore({ clock: () => now }, BOUNDS)
 })
 
 function id(index: number): string {
@@ -91,7 +91,7 @@ describe('the store of records', () => {
   })
 
   it('tells some of many providers, not always the same', async () => {
-    const all = new RecordStore({ clock: () => now }, { ...BOUNDS, maxPeers: 100, self: id(0) })
+    const all = new RecordStore({ clock: () => now }, { ...BOUNDS, maxPeers: 100 })
     store = all
     for (let peer = 1; peer < 8; peer++) {
       await know(peer)
@@ -106,11 +106,12 @@ describe('the store of records', () => {
     expect(told.size).toBe(7)
   })
 
-  it('forgets the peer that was seen longest ago, never this agent itself', async () => {
+  it('forgets the peer that was seen longest ago, but none that is to be kept', async () => {
+    store.keep(id(0))
     for (let peer = 0; peer < 8; peer++) await know(peer)
     const known = [...store.queryKeys({ prefix: '/peers/' })].map(String)
     const { peerIdFromString } = await import('@libp2p/peer-id')
-    expect(known).toEqual([0, 5, 6, 7].map((peer) => `/peers/${peerIdFromString(id(peer)).toCID().toString()}`))
+    expect(known).toEqual([0, 4, 5, 6, 7].map((peer) => `/peers/${peerIdFromString(id(peer)).toCID().toString()}`))
   })
 
   it('keeps nothing but peers and provider records', () => {
@@ -118,6 +119,14 @@ describe('the store of records', () => {
     store.put(key, new Uint8Array(1_000))
     expect(store.has(key)).toBe(false)
     expect(() => store.get(key)).toThrow(expect.objectContaining({ name: 'NotFoundError' }))
+  })
+
+  it('takes no peer with addresses without end, and keeps what it knew of it', async () => {
+    await know(1)
+    const { peerIdFromString } = await import('@libp2p/peer-id')
+    const key = keyOf(`/peers/${peerIdFromString(id(1)).toCID().toString()}`)
+    store.put(key, new Uint8Array(100_000))
+    expect(store.get(key)).toEqual(Uint8Array.of(2))
   })
 
   it('removes what is withdrawn', async () => {
