@@ -72,7 +72,10 @@ export async function swarmVisible(): Promise<Row[]> {
 
 function directoryOf(node: SwarmNode): DhtProviderDirectory {
   const metrics = { lookedUp: (): void => {}, announced: (): void => {} }
-  return new DhtProviderDirectory({ node, metrics, clock: Date.now, log: silentLog }, { recordMs: RECORD_MS })
+  return new DhtProviderDirectory(
+    { node, metrics, clock: Date.now, log: silentLog },
+    { recordMs: RECORD_MS, settleMs: 100 },
+  )
 }
 
 /** Looks it up again and again until it finds that provider. */
