@@ -60,11 +60,11 @@ const LANE_LIMITS: LaneServerLimits = {
   connectionsPerPeer: 8,
   requestsPerPeer: 8,
   requests: 64,
-  idleMs: 5 * 60_000,
+  idleMs: 75_000,
   writeMs: 30_000,
 }
 
-const LANE_DEADLINES = { connectMs: 1_000, firstByteMs: 2_000, stallMs: 2_000, idleMs: 4 * 60_000 }
+const LANE_DEADLINES = { connectMs: 1_000, firstByteMs: 2_000, stallMs: 2_000, idleMs: 60_000 }
 const LANE_CONNECTIONS_PER_PEER = 4
 const SAVE_PEERS_MS = 5_000
 
