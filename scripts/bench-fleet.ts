@@ -8,9 +8,10 @@ import { availableParallelism, loadavg } from 'node:os'
 import { endAll, missing } from '../test/fixtures/child.ts'
 import { tableHead, tableRow } from './fleet/figures-table.ts'
 import { benchPlan, type PlanReport } from './fleet/fleet-bench.ts'
-import { type FleetCommand, parseCommand, SCENARIOS, UsageError } from './fleet/fleet-plan.ts'
+import { type FleetCommand, parseCommand, SCENARIOS } from './fleet/fleet-plan.ts'
 import { wireFactor } from './fleet/link-shape.ts'
 import { DIRECTORY_PREFIX, lockBench, removeLeftovers, removeNamespaces } from './fleet/namespaces.ts'
+import { UsageError } from './fleet/option-values.ts'
 
 const PROGRAMS = ['ip', 'tc', 'nsenter', 'sysctl', 'iptables', 'iptables-save', 'curl', 'docker-registry']
 
@@ -61,8 +62,11 @@ try {
   console.error(interruption.signal.aborted ? String(interruption.signal.reason) : error)
   process.exitCode = 1
 } finally {
-  await removeNamespaces()
-  await rm(dir, { recursive: true, force: true })
+  try {
+    await removeNamespaces()
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }
 if (reports.length > 0) await publish(reports)
 

@@ -8,8 +8,7 @@ import type { FleetCommand, FleetPlan } from './fleet-plan.ts'
 import { type FleetImage, fillRegistry } from './fleet-registry.ts'
 import { type RunResult, runFleet } from './fleet-run.ts'
 import { figuresOf, type RunFigures, worstOf } from './run-figures.ts'
-import { transferLogOf } from './shoal-system.ts'
-import { readTransferLogs } from './transfer-logs.ts'
+import { readTransferLogs, transferLogOf } from './transfer-logs.ts'
 
 export interface PlanReport {
   readonly plan: FleetPlan

@@ -4,6 +4,7 @@ import { parseByteSize } from '../../src/util/byte-size.ts'
 import { closest } from '../../src/util/closest.ts'
 import { parseDuration } from '../../src/util/duration.ts'
 import { parseBitRate } from './bit-rate.ts'
+import { decimal, integer, oneOf, parsed, parseShare, parseZones, some, UsageError } from './option-values.ts'
 
 const SYSTEMS = ['shoal', 'direct', 'registry-proxy'] as const
 const CUTS = ['down', 'drop'] as const
@@ -86,9 +87,6 @@ export const SCENARIOS: Readonly<Record<string, Partial<Values>>> = {
   seeded: { seeded: '1', 'cut-origin-after': '0' },
 }
 
-/** An option that cannot be used; the message is for the user. */
-export class UsageError extends Error {}
-
 /** @param freshSeed taken when none is given @throws UsageError */
 export function parseCommand(args: readonly string[], freshSeed: string): FleetCommand {
   const { given, scenarios, set } = parseOptions(args)
@@ -145,7 +143,8 @@ function planOf(name: string, values: Values, set: readonly string[]): FleetPlan
     kill: some('kill', values.kill, parseShare),
     slow: some('slow', values.slow, parseShare),
     zones: some('zones', values.zones, parseZones),
-    cutOriginAfter: values['cut-origin-after'] === '' ? undefined : decimal('cut-origin-after', values),
+    cutOriginAfter:
+      values['cut-origin-after'] === '' ? undefined : decimal('cut-origin-after', values['cut-origin-after']),
     cut: oneOf('cut', values.cut, CUTS),
     seeded: integer('seeded', values.seeded, 0, hosts - 1),
     mtu: integer('mtu', values.mtu, 576, 65_521),
@@ -160,44 +159,4 @@ function planOf(name: string, values: Values, set: readonly string[]): FleetPlan
     throw new UsageError('--cut-origin-after 0: nobody would have the image, use --seeded as well')
   if (plan.bytes < plan.layers) throw new UsageError('--size: there is less than a byte for each layer')
   return plan
-}
-
-function oneOf<T extends string>(name: string, text: string, all: readonly T[]): T {
-  const found = all.find((one) => one === text)
-  if (found === undefined) throw new UsageError(`--${name} ${text}: there are ${all.join(', ')}`)
-  return found
-}
-
-function some<T>(name: string, text: string, parse: (text: string) => T | undefined): T | undefined {
-  return text === '' ? undefined : parsed(name, text, parse)
-}
-
-function parsed<T>(name: string, text: string, parse: (text: string) => T | undefined): T {
-  const value = parse(text)
-  if (value === undefined) throw new UsageError(`--${name} ${text}: not understood`)
-  return value
-}
-
-function integer(name: string, text: string, least: number, most: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least && value <= most) return value
-  throw new UsageError(`--${name} ${text}: expected a number from ${least} to ${most}`)
-}
-
-function decimal(name: 'cut-origin-after', values: Values): number {
-  return parsed(name, values[name], (text) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined))
-}
-
-/** `4@33%`, `1@0.1` */
-function parseShare(text: string): { count: number; share: number } | undefined {
-  const [, count, number, percent] = /^(\d+)@(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? []
-  const share = Number(number) / (percent === '%' ? 100 : 1)
-  return count !== undefined && share > 0 && share <= 1 ? { count: Number(count), share } : undefined
-}
-
-/** `2@20mbit` */
-function parseZones(text: string): { count: number; rate: number } | undefined {
-  const [, count, rate] = /^(\d+)@(.+)$/.exec(text) ?? []
-  const bits = rate === undefined ? undefined : parseBitRate(rate)
-  return bits !== undefined && Number(count) >= 2 ? { count: Number(count), rate: bits } : undefined
 }

@@ -6,6 +6,8 @@ export interface FleetSystem {
   facade(host: string): string
   /** Of every process that belongs to it; of killed ones, what they had used by then. */
   usages(): readonly ProcessUsage[]
+  /** Programs that ended without being told to, with the last they said. */
+  failures(): readonly string[]
   /** Resolves when it is as it would be on a fleet that has been up for long. @returns what is not as it should be */
   settled(): Promise<string | undefined>
   /** Resolves when nothing goes on in it for this host. */
@@ -28,6 +30,10 @@ export class DirectSystem implements FleetSystem {
   }
 
   usages(): readonly ProcessUsage[] {
+    return []
+  }
+
+  failures(): readonly string[] {
     return []
   }
 

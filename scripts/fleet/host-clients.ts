@@ -25,17 +25,23 @@ export class HostClients {
     this.#system = components.system
   }
 
-  /** All start at the same moment, each as much later as its role says. @param patienceMs until those left are ended */
-  async pull(roles: readonly HostRole[], patienceMs: number): Promise<HostOutcome[]> {
+  /**
+   * All start at the same moment, each as much later as its role says.
+   * @param patienceMs after which those that are left are ended
+   * @param onStart called at that moment
+   */
+  async pull(roles: readonly HostRole[], patienceMs: number, onStart = (): void => {}): Promise<HostOutcome[]> {
     const startAt = Date.now() + LOAD_MS + LOAD_EACH_MS * roles.length
     const end = new AbortController()
     const giveUp = this.#giveUp(startAt - Date.now() + patienceMs, end.signal)
+    const starting = setTimeout(onStart, startAt - Date.now())
     const outcomes = await Promise.all(
       roles.map(async (role) => {
         const plannedStart = startAt + role.startMs
         return { role, plannedStart, pull: await this.#run(role, plannedStart) }
       }),
     )
+    clearTimeout(starting)
     end.abort()
     await giveUp
     return outcomes

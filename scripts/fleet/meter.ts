@@ -21,6 +21,9 @@ interface Reading {
   readonly traffic: ReadonlyMap<string, LinkTraffic>
   readonly onWire: number
   readonly control: readonly number[]
+}
+
+interface Processing {
   readonly cpuSeconds: number
   readonly machine: MachineTime
 }
@@ -31,6 +34,7 @@ export class Meter {
   readonly #system: FleetSystem
   readonly #roles: readonly HostRole[]
   #before: Reading | undefined
+  #processingBefore: Processing | undefined
 
   constructor(components: { network: FleetNetwork; system: FleetSystem; roles: readonly HostRole[] }) {
     this.#network = components.network
@@ -38,41 +42,50 @@ export class Meter {
     this.#roles = components.roles
   }
 
+  /** Links count from now on. It takes a while. */
   async start(): Promise<void> {
     this.#before = await this.#read()
   }
 
-  /** What was used since `start`. */
+  /** CPU time counts from now on. At once. */
+  startProcessing(): void {
+    this.#processingBefore = this.#readProcessing()
+  }
+
   async read(): Promise<Metered> {
-    const before = this.#before
-    if (before === undefined) throw new Error('the meter was not started')
+    const [before, busyBefore] = [this.#before, this.#processingBefore]
+    if (before === undefined || busyBefore === undefined) throw new Error('the meter was not started')
+    const busy = this.#readProcessing()
     const after = await this.#read()
     const received = (name: string): number =>
       (after.traffic.get(name)?.received ?? 0) - (before.traffic.get(name)?.received ?? 0)
     const sent = (after.traffic.get(ORIGIN)?.sent ?? 0) - (before.traffic.get(ORIGIN)?.sent ?? 0)
     const pulling = this.#roles.filter(({ part }) => part !== 'seed')
-    const machine = after.machine.all - before.machine.all
+    const machine = busy.machine.all - busyBefore.machine.all
     return {
       originSent: sent,
       originSentOnWire: after.onWire - before.onWire,
       hostsReceived: pulling.reduce((sum, { name }) => sum + received(name), 0),
       borders: [...after.traffic.keys()].filter((name) => /^in\d+$/.test(name)).map(received),
       controlBytes: after.control.map((bytes, index) => bytes - (before.control[index] ?? 0)),
-      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+      cpuSeconds: busy.cpuSeconds - busyBefore.cpuSeconds,
       peakMemory: this.#system.usages().map(({ peakMemory }) => peakMemory),
-      machineShare: machine === 0 ? 0 : (after.machine.busy - before.machine.busy) / machine,
+      machineShare: machine === 0 ? 0 : (busy.machine.busy - busyBefore.machine.busy) / machine,
     }
   }
 
   async #read(): Promise<Reading> {
     const lasting = this.#roles.filter(({ part }) => part !== 'killed')
-    const machine = readMachineTime()
-    const cpuSeconds = this.#system.usages().reduce((sum, usage) => sum + usage.cpuSeconds, 0)
     const [traffic, onWire, control] = await Promise.all([
       this.#network.traffic(),
       this.#network.wireBytesSent(ORIGIN),
       Promise.all(lasting.map(({ name }) => this.#network.controlBytes(name))),
     ])
-    return { traffic, onWire, control, cpuSeconds, machine }
+    return { traffic, onWire, control }
+  }
+
+  #readProcessing(): Processing {
+    const cpuSeconds = this.#system.usages().reduce((sum, usage) => sum + usage.cpuSeconds, 0)
+    return { cpuSeconds, machine: readMachineTime() }
   }
 }

@@ -36,6 +36,10 @@ export class RegistryProxySystem implements FleetSystem {
     return usage === undefined ? [] : [usage]
   }
 
+  failures(): readonly string[] {
+    return []
+  }
+
   async settled(): Promise<undefined> {}
 
   async idle(): Promise<void> {}

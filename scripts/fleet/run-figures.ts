@@ -62,24 +62,24 @@ export function figuresOf(seen: RunObservation): RunFigures {
     .map(({ plannedStart, pull }) => ((pull?.firstByteAt ?? 0) - plannedStart) / 1000)
   const delivered = sum(seen.hosts.map(({ pull }) => pull?.bytes ?? 0))
   const complete = seen.hosts.every(({ role, pull }) => role.part === 'seed' || pull?.errors.length === 0)
-  const copies = seen.hosts.filter(({ role }) => role.part !== 'seed').length * imageBytes
+  const wantedBytes = seen.hosts.filter(({ role }) => role.part !== 'seed').length * imageBytes
   const late = seen.hosts.map(({ plannedStart, pull }) => (pull?.startedAt ?? plannedStart) - plannedStart)
   const per = (value: number | undefined): number | undefined => value && value / boundSeconds
-  const seldom = (values: readonly number[]): number | undefined =>
+  const most = (values: readonly number[]): number | undefined =>
     values.length === 0 ? undefined : Math.max(...values)
   return {
     boundSeconds,
     p50: per(median(seconds)),
-    last: per(seldom(seconds)),
+    last: per(most(seconds)),
     firstByteSeconds: median(firstBytes),
     copies: seen.originSent / imageBytes,
     wireCopies: seen.originSentOnWire / imageBytes,
-    borderCopies: over(seldom(seen.borders), imageBytes),
-    control: over(seldom(seen.controlBytes), imageBytes),
-    excess: complete ? seen.hostsReceived / copies - 1 : undefined,
+    borderCopies: over(most(seen.borders), imageBytes),
+    control: over(most(seen.controlBytes), imageBytes),
+    excess: complete ? seen.hostsReceived / wantedBytes - 1 : undefined,
     cpuSecondsPerGiB:
       delivered === 0 || seen.peakMemory.length === 0 ? undefined : seen.cpuSeconds / (delivered / 2 ** 30),
-    peakMemoryBytes: seldom(seen.peakMemory),
+    peakMemoryBytes: most(seen.peakMemory),
     failed: pulling.filter(({ pull }) => pull?.errors.length !== 0).length,
     machineShare: seen.machineShare,
     lateMs: Math.max(0, ...late),

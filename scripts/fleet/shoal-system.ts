@@ -9,6 +9,7 @@ import type { FleetSystem } from './fleet-system.ts'
 import type { HostRole } from './host-roles.ts'
 import { runInside, startInside } from './namespaces.ts'
 import { type ProcessUsage, readUsage } from './process-usage.ts'
+import { transferLogSetting } from './transfer-logs.ts'
 
 const SHOAL = fileURLToPath(new URL('../shoal', import.meta.url))
 const FACADE = '127.0.0.1:5050'
@@ -18,6 +19,7 @@ const BOOTSTRAP_HOSTS = 2
 const STARTS_AT_ONCE = 4
 const CONNECTED_MS = 30_000
 const POLL_MS = 250
+const SHOWN_OUTPUT = 2_000
 /** After the last connection, for routing tables to fill. */
 const SETTLE_MS = 2_000
 
@@ -33,16 +35,12 @@ export interface ShoalSystemInit {
   readonly logTransfers: boolean
 }
 
-/** Where an agent writes what chunks it gets, if it is told to. */
-export function transferLogOf(dir: string, host: string): string {
-  return join(dir, `${host}.transfers.jsonl`)
-}
-
 /** An agent on each host; all know the addresses of the first two. */
 export class ShoalSystem implements FleetSystem {
   readonly #init: ShoalSystemInit
   readonly #agents = new Map<string, Child>()
   readonly #killed: (ProcessUsage | undefined)[] = []
+  readonly #failures: string[] = []
   readonly #secret = randomBytes(16).toString('hex')
 
   private constructor(init: ShoalSystemInit) {
@@ -70,6 +68,10 @@ export class ShoalSystem implements FleetSystem {
 
   usages(): readonly ProcessUsage[] {
     return [...this.#killed, ...[...this.#agents.values()].map(usageOf)].filter((usage) => usage !== undefined)
+  }
+
+  failures(): readonly string[] {
+    return this.#failures
   }
 
   async settled(): Promise<string | undefined> {
@@ -112,6 +114,7 @@ export class ShoalSystem implements FleetSystem {
   async #startAgent({ name, zone }: HostRole): Promise<void> {
     const { network, roles, origin, dir, zones, set, logTransfers } = this.#init
     const bootstrap = roles.slice(0, BOOTSTRAP_HOSTS).map((role) => network.address(role.name))
+    const log = logTransfers ? transferLogSetting(dir, name) : undefined
     const settings = [
       `facade.listen=${FACADE}`,
       `admin.listen=${ADMIN}`,
@@ -123,12 +126,17 @@ export class ShoalSystem implements FleetSystem {
       `swarm.secret=${this.#secret}`,
       `swarm.bootstrap=${bootstrap.join(',')}`,
       ...(zones ? [`swarm.zone=zone-${zone}`] : []),
-      ...(logTransfers ? [`log.transfers=${transferLogOf(dir, name)}`] : []),
+      ...(log === undefined ? [] : [log]),
       ...set,
     ]
     const args = ['agent', ...settings.flatMap((setting) => ['--set', setting])]
     const agent = startInside(name, SHOAL, args, { env: { DOCKER_CONFIG: join(dir, 'no-docker') } })
     this.#agents.set(name, agent)
+    void agent.exited.then((code) => {
+      // whoever stops an agent takes it out first
+      if (this.#agents.get(name) === agent)
+        this.#failures.push(`the agent on ${name} ended (${code}): ${agent.output.slice(-SHOWN_OUTPUT)}`)
+    })
     await agent.until(/"msg":"ready"/, 60_000)
   }
 

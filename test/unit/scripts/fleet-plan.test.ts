@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseCommand, SCENARIOS, UsageError } from '../../../scripts/fleet/fleet-plan.ts'
+import { parseCommand, SCENARIOS } from '../../../scripts/fleet/fleet-plan.ts'
+import { UsageError } from '../../../scripts/fleet/option-values.ts'
 
 const parse = (...args: string[]) => parseCommand(args, 'fresh')
 const plan = (...args: string[]) => parse(...args).plans[0]
