@@ -112,7 +112,7 @@ export async function openSwarm(
   )
   const directory = new DhtProviderDirectory({ node, metrics: components.directoryMetrics, clock, log }, SWARM_TIMING)
   const server = new LaneServer(
-    { content, members: node, isBanned, certificate, clock, log: laneLog, metrics },
+    { content, members: node, ledger, certificate, clock, log: laneLog, metrics },
     { listen: laneAddress(config, key), uploadRate: config.uploadRate, limits: LANE_LIMITS },
   )
   const lane = new LaneClient(

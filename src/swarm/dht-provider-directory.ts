@@ -2,7 +2,9 @@
  * Who has what, in the DHT. A key is a digest; its CID names it there. Owns the queue of what is announced; `stop` ends
  * what is under way. A record says that its peer had the key once: whoever asks it must take "no" for an answer.
  */
+import type { PeerId } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
+import { lpStream } from '@libp2p/utils'
 import { CID } from 'multiformats/cid'
 import * as multihash from 'multiformats/hashes/digest'
 import type { Abortable } from '../blob/ports.ts'
@@ -11,6 +13,9 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
 import { AnnounceQueue } from './announce-queue.ts'
+import { K, KAD_PROTOCOL } from './libp2p-options.ts'
+import { FULL_MESH } from './member-exchange.ts'
+import { closestTo, encodeAddProvider } from './provider-message.ts'
 import type { Members, ProviderDirectory } from './swarm-ports.ts'
 
 export interface DirectoryMetrics {
@@ -20,8 +25,12 @@ export interface DirectoryMetrics {
 }
 
 export interface DhtProviderDirectoryComponents {
-  readonly node: Pick<Members, 'self' | 'connected' | 'subscribe'> & {
-    readonly libp2p: { readonly services: { readonly dht: KadDHT } }
+  readonly node: Pick<Members, 'self' | 'connected' | 'subscribe' | 'openStream'> & {
+    readonly libp2p: {
+      readonly peerId: PeerId
+      readonly services: { readonly dht: KadDHT }
+      getMultiaddrs(): { readonly bytes: Uint8Array }[]
+    }
   }
   readonly metrics: DirectoryMetrics
   readonly clock: Clock
@@ -38,6 +47,7 @@ export interface DhtProviderDirectoryInit {
 /** An image has about a dozen blobs, and each costs some 20 ms of CPU to announce; the rest stays with pulls. */
 const RATE = { burst: 24, perSecond: 4, maxKeys: 100_000 }
 const AT_ONCE = 2
+const KEYS_AT_ONCE = 24
 const ANNOUNCE_MS = 20_000
 const FIND_MS = 10_000
 /** Holders of a record know much the same: the rest of them cost more than they add. */
@@ -100,7 +110,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     using within = linkSignals([signal, this.#stopping.signal], FIND_MS)
     try {
       if (within.signal.aborted) return
-      for await (const event of node.libp2p.services.dht.findProviders(cid, { signal: within.signal })) {
+      for await (const event of this.#dht.findProviders(cid, { signal: within.signal })) {
         if (event.name === 'PROVIDER') {
           for (const provider of event.providers.map(({ id }) => id.toString())) {
             if (seen.has(provider)) continue
@@ -131,7 +141,11 @@ export class DhtProviderDirectory implements ProviderDirectory {
     this.#queue.remove(key)
     const cid = cidOf(key)
     if (cid === undefined || this.#stopping.signal.aborted) return
-    this.#track(this.#components.node.libp2p.services.dht.cancelReprovide(cid, this.#stopping))
+    this.#track(async () => await this.#dht.cancelReprovide(cid, this.#stopping))
+  }
+
+  get #dht(): KadDHT {
+    return this.#components.node.libp2p.services.dht
   }
 
   get #isHeldUp(): boolean {
@@ -152,33 +166,100 @@ export class DhtProviderDirectory implements ProviderDirectory {
     this.#timer = undefined
     const { node } = this.#components
     while (!this.#isHeldUp && node.connected.size > 0 && this.#running.size < AT_ONCE) {
-      const next = this.#queue.next({ turnover: this.#turnover, size: node.connected.size })
-      if (next.type === 'wait') this.#timer = setTimeout(() => this.#announceNext(), next.ms).unref()
-      if (next.type !== 'announce') return
-      this.#track(this.#announce(next.key).finally(() => setImmediate(() => this.#announceNext())))
+      const keys = this.#takeKeys(node.connected.size)
+      if (keys.length === 0) return
+      this.#track(async () => {
+        await this.#announce(keys)
+        setImmediate(() => this.#announceNext())
+      })
     }
   }
 
-  async #announce(key: Digest): Promise<void> {
+  #takeKeys(size: number): Digest[] {
+    const keys: Digest[] = []
+    for (;;) {
+      const next = this.#queue.next({ turnover: this.#turnover, size })
+      if (next.type === 'announce') keys.push(next.key)
+      if (next.type === 'wait' && keys.length === 0)
+        this.#timer = setTimeout(() => this.#announceNext(), next.ms).unref()
+      if (next.type !== 'announce' || keys.length === KEYS_AT_ONCE) return keys
+    }
+  }
+
+  async #announce(keys: readonly Digest[]): Promise<void> {
     const { node, metrics } = this.#components
     const swarm = { turnover: this.#turnover, size: node.connected.size }
-    const cid = cidOf(key)
-    if (cid === undefined) return
-    let told = 0
+    const told = new Map<Digest, number>()
     try {
       using within = linkSignals([this.#stopping.signal], ANNOUNCE_MS)
-      for await (const event of node.libp2p.services.dht.provide(cid, { signal: within.signal })) {
-        if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told += 1
-      }
+      if (swarm.size < FULL_MESH) await this.#tellMembers(keys, told, within)
+      else for (const key of keys) await this.#provide(key, told, within)
     } finally {
-      if (told > 0) this.#queue.done(key, swarm)
-      else this.#queue.failed(key)
-      metrics.announced(told > 0 ? 'sent' : 'failed')
+      for (const key of keys) {
+        if (told.has(key)) this.#queue.done(key, swarm)
+        else this.#queue.failed(key)
+        metrics.announced(told.has(key) ? 'sent' : 'failed')
+      }
     }
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = work
+  /** Connected with everybody: the closest agents are known, and each gets all that is for it in one stream. */
+  async #tellMembers(keys: readonly Digest[], told: Map<Digest, number>, { signal }: Abortable): Promise<void> {
+    const { node } = this.#components
+    const provider = { id: node.self, addresses: node.libp2p.getMultiaddrs().map(({ bytes }) => bytes) }
+    const forMember = new Map<string, { key: Digest; message: Uint8Array }[]>()
+    for (const key of keys) {
+      const cid = cidOf(key)
+      if (cid === undefined) continue
+      await this.#recordOwn(cid, { signal })
+      const message = encodeAddProvider(cid.multihash.bytes, provider)
+      for (const id of closestTo(cid.multihash.bytes, node.connected.keys(), K)) {
+        const messages = forMember.get(id) ?? []
+        messages.push({ key, message })
+        forMember.set(id, messages)
+      }
+    }
+    const tell = async ([id, messages]: [string, { key: Digest; message: Uint8Array }[]]): Promise<void> => {
+      await this.#send(
+        id,
+        messages.map(({ message }) => message),
+        { signal },
+      )
+      for (const { key } of messages) told.set(key, (told.get(key) ?? 0) + 1)
+    }
+    await Promise.allSettled([...forMember].map(tell))
+  }
+
+  async #send(id: string, messages: Uint8Array[], { signal }: Abortable): Promise<void> {
+    const stream = await this.#components.node.openStream(id, KAD_PROTOCOL, { signal })
+    try {
+      await lpStream(stream).writeV(messages, { signal })
+      await stream.close({ signal })
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error('not sent', { cause: error }))
+      throw error
+    }
+  }
+
+  /** So that this agent names itself when it is asked. kad-dht keeps own records among all others. */
+  async #recordOwn(cid: CID, { signal }: Abortable): Promise<void> {
+    const { providers } = this.#dht as unknown as {
+      providers: { addProvider(cid: CID, peer: PeerId, options: Abortable): Promise<void> }
+    }
+    await providers.addProvider(cid, this.#components.node.libp2p.peerId, { signal })
+  }
+
+  async #provide(key: Digest, told: Map<Digest, number>, { signal }: Abortable): Promise<void> {
+    const cid = cidOf(key)
+    if (cid === undefined) return
+    for await (const event of this.#dht.provide(cid, { signal })) {
+      if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER')
+        told.set(key, (told.get(key) ?? 0) + 1)
+    }
+  }
+
+  #track(work: () => Promise<void>): void {
+    const tracked = work()
       .catch((error: unknown) => this.#components.log.debug({ err: error }, 'a key is not announced'))
       .finally(() => this.#running.delete(tracked))
     this.#running.add(tracked)

@@ -17,6 +17,7 @@ import { LANE_STREAM_PROTOCOL, LANE_TLS, MAX_HEAD_BYTES } from './lane-protocol.
 import { LaneRoutes } from './lane-routes.ts'
 import { LaneSender } from './lane-sender.ts'
 import { LaneStrangers } from './lane-strangers.ts'
+import type { PeerLedger } from './peer-ledger.ts'
 import { streamDuplex } from './stream-duplex.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
 import type { Members } from './swarm-ports.ts'
@@ -52,8 +53,8 @@ export interface LaneServerInit {
 interface Components {
   readonly content: Pick<SharedContent, 'find' | 'open'>
   readonly members: Pick<Members, 'byFingerprint' | 'handle'>
-  /** A member is remembered for a while after it was shut out. */
-  readonly isBanned: (peer: string) => boolean
+  /** It is asked about bans: a member is remembered for a while after it was shut out. */
+  readonly ledger: Pick<PeerLedger, 'isBanned' | 'sent'>
   readonly certificate: LaneCertificate
   readonly clock: Clock
   readonly log: Logger
@@ -191,7 +192,7 @@ export class LaneServer {
   #welcome(connection: Duplex, who: Pick<LaneGuest, 'peer' | 'via' | 'fingerprint'>): void {
     // a cut connection is nothing to report
     connection.on('error', () => undefined)
-    const isWelcome = this.#state === 'open' && !connection.destroyed && !this.#components.isBanned(who.peer)
+    const isWelcome = this.#state === 'open' && !connection.destroyed && !this.#components.ledger.isBanned(who.peer)
     if (isWelcome && this.#guests.add(connection, who)) this.#http.emit('connection', connection)
     else connection.destroy()
   }
@@ -215,7 +216,7 @@ export class LaneServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, guest: LaneGuest): Promise<void> {
-    const { clock, log, metrics } = this.#components
+    const { clock, log, metrics, ledger } = this.#components
     const begun = clock()
     const left = new AbortController()
     const onClose = (): void => left.abort(new DOMException('the peer has left', 'AbortError'))
@@ -226,6 +227,7 @@ export class LaneServer {
       onWritten: (bytes: number) => {
         guest.deadline = undefined
         metrics.sent(guest.via, bytes)
+        ledger.sent(guest.peer, bytes)
       },
     }
     if (this.#state === 'stopped') response.shouldKeepAlive = false
@@ -238,8 +240,8 @@ export class LaneServer {
   }
 
   #isWelcome({ fingerprint, peer }: LaneGuest): boolean {
-    const { isBanned, members } = this.#components
-    if (isBanned(peer)) return false
+    const { ledger, members } = this.#components
+    if (ledger.isBanned(peer)) return false
     return fingerprint === undefined || members.byFingerprint(fingerprint)?.id === peer
   }
 }

@@ -19,6 +19,7 @@ type Components = Parameters<Discovery>[0]
 
 /** Agents that hold a provider record, and the size of a bucket. 2.7 times cheaper to announce than libp2p's 20. */
 export const K = 8
+export const KAD_PROTOCOL = '/shoal/kad/1'
 
 /** libp2p starts its lookups of itself, and of random ids, when it starts: what finds the other agents. */
 export interface DhtTiming {
@@ -109,7 +110,7 @@ export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> 
       ping: ping({ protocolPrefix: 'shoal' }),
       ownAddresses,
       dht: kadDHT({
-        protocol: '/shoal/kad/1',
+        protocol: KAD_PROTOCOL,
         clientMode: false,
         peerInfoMapper: passthroughMapper,
         kBucketSize: K,

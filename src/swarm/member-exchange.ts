@@ -18,7 +18,7 @@ import type { Member, Members } from './swarm-ports.ts'
 
 const PROTOCOL = '/shoal/members/1'
 /** Members that an agent connects with on its own account. */
-const FULL_MESH = 64
+export const FULL_MESH = 64
 const MAX_ADDRESSES = 4
 const MESSAGE_BYTES = 32 * 1024
 const DIALS_AT_ONCE = 4

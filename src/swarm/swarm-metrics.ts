@@ -14,7 +14,7 @@ export interface SwarmMetrics {
   /** Bytes of blobs, whether they were good or not. `via`: the lane's own port or a libp2p stream. */
   received(via: 'lane' | 'stream', bytes: number): void
   /** @param peer who got them, for its standing: a label of a metric must not be a peer */
-  sent(via: 'lane' | 'stream', bytes: number, peer?: string): void
+  sent(via: 'lane' | 'stream', bytes: number): void
   /** A peer's request for bytes has ended. `cut`: its body could not be completed, or the peer left. */
   laneServed(outcome: 'served' | 'lacked' | 'busy' | 'refused' | 'cut'): void
   /** A request to a peer has ended. `left`: nobody needed it any more. */

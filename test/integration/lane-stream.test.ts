@@ -46,7 +46,15 @@ async function pair(lane: 'open' | 'closed' | 'none', limits: Partial<typeof SER
           },
         }
         const server = new LaneServer(
-          { content, members: node, isBanned: () => false, certificate, clock: Date.now, log: silentLog, metrics },
+          {
+            content,
+            members: node,
+            ledger: { sent: () => {}, isBanned: () => false },
+            certificate,
+            clock: Date.now,
+            log: silentLog,
+            metrics,
+          },
           { listen: undefined, uploadRate: undefined, limits: { ...SERVER_LIMITS, ...limits } },
         )
         servers[index] = server
