@@ -50,8 +50,6 @@ export class Filling implements SwarmEvents {
   readonly #trust: ChunkTrust
   readonly #verifier: Verifier
   readonly #dispute = new DigestDispute()
-  /** Hashes of chunks that are being replaced, for readers may have seen them. */
-  readonly #replaced = new Map<number, ChunkHash>()
   #isDisputed = false
   #isRemedying = false
   #isRestarted = false
@@ -149,8 +147,7 @@ export class Filling implements SwarmEvents {
     if (typeof ground === 'object' && ground.isSure) this.#trust.sure.add(index)
     this.chunks.set(index, 'verified')
     this.runs.accepted(index)
-    if (this.#replaced.get(index) !== undefined && this.#replaced.get(index) !== hash) this.gate.spoil(index)
-    this.#replaced.delete(index)
+    this.gate.settle(index, hash)
     if (!isOwn) this.#tell(index, undefined)
     this.gate.progressed()
     const evidence = this.book.evidence(index, hash)
@@ -192,7 +189,6 @@ export class Filling implements SwarmEvents {
     const before = this.#verifier.hashOf(index)
     if (!(await this.#verifier.forget([index]))) return false
     this.#makeAbsent(index, before)
-    this.gate.spoil(index)
     return true
   }
 
@@ -200,7 +196,7 @@ export class Filling implements SwarmEvents {
     const { plan } = this.partial
     const kind = this.book.own.has(index) ? 'origin' : 'peer'
     this.#components.metrics.wasted(kind, chunkEnd(plan, index) - chunkStart(plan, index))
-    if (before !== undefined) this.#replaced.set(index, before)
+    if (before !== undefined) this.gate.doubt(index, before)
     this.book.dropOwn(index)
     this.#trust.sure.delete(index)
     this.chunks.set(index, 'absent')

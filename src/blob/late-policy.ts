@@ -7,6 +7,8 @@ import type { PlannedRun, RunDraft } from './run-draft.ts'
 /** A peer that sends nothing for so long is left; sooner when a reader waits for it and somebody else could help. */
 const STALL_MS = 2_000
 const STALL_IN_NEED_MS = 1_000
+/** So long the origin may be silent while peers have what it was to send. Without them its own deadlines hold. */
+const ORIGIN_STALL_MS = 3_000
 /** A reader that waited so long gets its chunk from a second source if the first one will not bring it soon. */
 const LATE_MS = 300
 const SILENT_MS = 400
@@ -19,7 +21,12 @@ const MAX_SPARES = 2
 export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
   const { wanted, sources } = draft.snapshot
   for (const run of draft.runs) {
-    if (run.kind !== 'peer' || run.view === undefined) continue
+    if (run.view === undefined) continue
+    if (run.kind === 'origin') {
+      const isReplaceable = sources.some((source) => source.kind === 'peer' && source.has(run.next))
+      if (run.view.silentMs >= ORIGIN_STALL_MS && isReplaceable) draft.giveUp(run)
+      continue
+    }
     const isAwaited = wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end)
     const isReplaceable = sources.some(({ kind, id }) => kind === 'origin' || (id !== run.source && peers.areThere))
     if (run.view.silentMs >= (isAwaited && isReplaceable ? STALL_IN_NEED_MS : STALL_MS)) draft.giveUp(run)
@@ -57,7 +64,7 @@ function helpTheLast(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy): 
 function bringSpare(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy, late: PlannedRun): void {
   const spares = draft.runs.filter(({ isSpare }) => isSpare).length
   if (spares >= MAX_SPARES || draft.hasSpare(late.next)) return
-  if (!peers.hurry(late.next, late.source) && late.kind === 'peer') origin.hurry(late.next)
+  if (!peers.hurry(late.next, late) && late.kind === 'peer') origin.hurry(late.next)
 }
 
 function isLate(draft: RunDraft, run: PlannedRun, view: RunView, chunk: number): boolean {

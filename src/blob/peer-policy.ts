@@ -1,5 +1,5 @@
 import type { SourceView } from './chunk-scheduler.ts'
-import type { RunDraft } from './run-draft.ts'
+import type { PlannedRun, RunDraft } from './run-draft.ts'
 
 /** What one request to a peer is to take, by what the peer brought so far. */
 const RUN_SECONDS = 0.35
@@ -70,9 +70,11 @@ export class PeerPolicy {
   }
 
   /** Asks another peer for a chunk that one is late with. @returns whether there was one */
-  hurry(chunk: number, late: string): boolean {
+  hurry(chunk: number, late: PlannedRun): boolean {
     if (!this.#mayAsk(chunk)) return false
-    const others = this.#peers.filter((peer) => peer.id !== late && peer.has(chunk) && !peer.isSlow)
+    // Readers may have seen what the origin has sent of it: that is not held against one agent's word.
+    if (late.kind === 'origin' && !this.#draft.snapshot.isReleased(chunk)) return false
+    const others = this.#peers.filter((peer) => peer.id !== late.source && peer.has(chunk) && !peer.isSlow)
     const free = this.#best(others, chunk)
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })

@@ -11,7 +11,7 @@ import { chunkAt, chunkStart } from './chunk-plan.ts'
 import type { WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
-import type { Abortable, PartialBlob } from './ports.ts'
+import type { Abortable, ChunkHash, PartialBlob } from './ports.ts'
 import type { TransferRuns } from './transfer-runs.ts'
 
 /** How often it is asked again whether a reader that waits is served best by the runs there are. */
@@ -28,6 +28,8 @@ interface Waiter {
 /** One reader: what it was given, for bytes that turn out wrong must not become a whole body. */
 interface Audience {
   readonly seen: Set<number>
+  /** What it has seen of chunks that are being replaced. */
+  readonly doubted: Map<number, ChunkHash>
   error: ShoalError | undefined
 }
 
@@ -80,7 +82,7 @@ export class ReadGate {
   }
 
   open(): GateReader {
-    const audience: Audience = { seen: new Set(), error: undefined }
+    const audience: Audience = { seen: new Set(), doubted: new Map(), error: undefined }
     this.#audiences.add(audience)
     return {
       read: (target, position, options) => this.#read(audience, target, position, options),
@@ -95,13 +97,28 @@ export class ReadGate {
     }
   }
 
-  /** What was here of the chunk is replaced by something else: who has seen it must not be given the rest. */
-  spoil(index: number): void {
+  /** What is here of the chunk, with this hash, is fetched again. */
+  doubt(index: number, hash: ChunkHash): void {
+    for (const { seen, doubted } of this.#audiences) if (seen.delete(index)) doubted.set(index, hash)
+  }
+
+  /** The chunk has this hash after all: who has seen another version must not be given the rest. */
+  settle(index: number, hash: ChunkHash): void {
     for (const audience of this.#audiences) {
-      if (!audience.seen.has(index)) continue
-      const detail = { chunk: index }
-      audience.error ??= new ShoalError('DIGEST_MISMATCH', 'bytes that were read turned out wrong', { detail })
+      const before = audience.doubted.get(index)
+      if (before !== undefined && before !== hash) this.#spoil(audience, index)
+      if (audience.doubted.delete(index)) audience.seen.add(index)
     }
+  }
+
+  /** What is here of the chunk is good for nothing: who has seen it must not be given the rest. */
+  spoil(index: number): void {
+    for (const audience of this.#audiences) if (audience.seen.has(index)) this.#spoil(audience, index)
+  }
+
+  #spoil(audience: Audience, chunk: number): void {
+    const detail = { chunk }
+    audience.error ??= new ShoalError('DIGEST_MISMATCH', 'bytes that were read turned out wrong', { detail })
     for (const { wake } of this.#waiters) wake()
   }
 

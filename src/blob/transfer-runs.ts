@@ -79,9 +79,10 @@ export class TransferRuns {
     this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, bringers: this.#bringers })
   }
 
-  /** Whether an origin may be asked, now or after a rest. */
+  /** Whether an origin may be asked now. */
   get hasOrigin(): boolean {
-    return this.#sources.some(({ source, error }) => source.kind === 'origin' && error === undefined)
+    const now = this.#components.clock()
+    return this.#sources.some((source) => source.source.kind === 'origin' && source.isUsable(now))
   }
 
   /** @param key tells sources apart; one of which another is in use is not taken */
@@ -213,6 +214,7 @@ export class TransferRuns {
     const usable = this.#sources.filter(
       (source) => source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now),
     )
+    const hasOrigin = usable.some(({ source }) => source.kind === 'origin')
     const hasPeers = usable.some(({ source }) => source.kind === 'peer')
     const runs = [...this.#all()].filter((run) => run.next < run.end)
     const views = runs.map((run) => run.view(partial.plan, now))
@@ -224,11 +226,17 @@ export class TransferRuns {
       runs: views,
       sources: usable.map((source) => source.view()),
       wanted: events.wanted(),
-      mayFetch: (index) => trust.mayFetch(index),
+      mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
       riskLeft: hasPeers ? this.#riskLeft(now) : 0,
       isReleased: (index) => trust.isReleasedFromPeers(index),
       offset: this.#offset,
     }
+  }
+
+  /** Readers may have seen its first bytes, as the origin sent them: one agent's false word must not make them wrong. */
+  #isOriginsAlone(index: number): boolean {
+    const { chunks, trust } = this.#components
+    return chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index)
   }
 
   #riskLeft(now: number): number {
@@ -248,7 +256,10 @@ export class TransferRuns {
     const run = this.#runs.get(step.run)?.run
     if (run === undefined) return
     if (step.type === 'resize') run.end = Math.min(run.askedEnd, Math.max(run.next, step.to))
-    else {
+    else if (run.isTrusted) {
+      run.source.rests(this.#components.clock())
+      void this.#cutShort(run)
+    } else {
       run.source.peer?.report({ type: 'stalled' })
       this.#giveUp(run.source, new ShoalError('STALLED', 'the peer sends nothing'))
     }
@@ -374,8 +385,7 @@ export class TransferRuns {
       if (!gained) this.#extendBefore(run)
       return
     }
-    const hasOthers =
-      this.#newsUntil > now || this.#sources.some(({ source, error }) => source.kind === 'peer' && !error)
+    const hasOthers = this.#newsUntil > now || [...this.#all()].some((other) => !other.isTrusted)
     run.source.failed(error, { now, gained, hasOthers, from: run.next, to: run.end })
   }
 

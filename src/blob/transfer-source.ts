@@ -8,6 +8,8 @@ const ORIGIN_RUNS = 4
 /** A source that could not be had is asked again after so long, as long as there are others. */
 const ORIGIN_REST_MS = 5_000
 const PEER_REST_MS = 500
+/** Answers "busy" in a row after which a peer is left: some 13 s. */
+const MAX_BUSY = 8
 /** Failures in a row without a chunk gained after which a peer is left. */
 const MAX_FAILURES = 2
 /** Weight of the newest run in the rate. */
@@ -25,6 +27,7 @@ export class TransferSource {
   #maxRuns: number
   #restUntil = 0
   #failures = 0
+  #busy = 0
   #bytesPerSecond: number | undefined
   /** Chunks that it turned out not to have. */
   readonly #lacks = new Set<number>()
@@ -73,12 +76,18 @@ export class TransferSource {
     this.#bytesPerSecond =
       this.#bytesPerSecond === undefined ? rate : this.#bytesPerSecond * (1 - NEWEST) + rate * NEWEST
     this.#failures = 0
+    this.#busy = 0
     this.peer?.report({ type: 'delivered', bytes, ms })
   }
 
   /** It does not give this chunk, or not the version of it that is wanted. */
   lacks(index: number): void {
     this.#lacks.add(index)
+  }
+
+  /** It is left alone for a while. */
+  rests(now: number): void {
+    this.#restUntil = now + (this.peer === undefined ? ORIGIN_REST_MS : PEER_REST_MS)
   }
 
   /** What it was thought to lack is to be asked for again. */
@@ -100,11 +109,16 @@ export class TransferSource {
     if (this.peer === undefined) {
       // It has tried again by itself: without a chunk gained there is no hope for now.
       if (!isOutage(error) || (!gained && !hasOthers)) this.error = error
-      else if (!gained) this.#restUntil = now + ORIGIN_REST_MS
+      else if (!gained) this.rests(now)
       return
     }
-    this.#restUntil = now + PEER_REST_MS
-    if (hasCode(error, 'PEER_BUSY')) return
+    this.rests(now)
+    if (hasCode(error, 'PEER_BUSY')) {
+      this.#busy += 1
+      this.#restUntil = now + PEER_REST_MS * Math.min(4, this.#busy)
+      if (this.#busy >= MAX_BUSY) this.error = error
+      return
+    }
     if (hasCode(error, 'PEER_LACKS')) {
       for (let index = from; index < to; index++) this.#lacks.add(index)
       this.#restUntil = now
