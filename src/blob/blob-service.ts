@@ -262,20 +262,24 @@ export class BlobService implements Blobs {
     }
     const begun = await raceAbort(transfer.begin(source, beginning), options.signal)
     if (begun.by === 'origin') access.answered(principal, digest)
-    if (begun.by === 'peers') await this.#admit(principal, transfer, begun, options)
-    return transfer.openReader()
+    // Without a reader, what peers bring may be complete and put away before the client is admitted.
+    const reader = transfer.openReader()
+    if (begun.by === 'peers') await this.#admit(principal, transfer, reader, begun, options)
+    return reader
   }
 
   /** Bytes come from peers: the origin must admit this client all the same. */
   async #admit(
     principal: Principal,
     transfer: Transfer,
+    reader: BlobReader,
     { originAnswer: proof }: Extract<Begun, { by: 'peers' }>,
     { signal }: Abortable,
   ): Promise<void> {
     try {
       await this.#components.access.ensure(principal, transfer.digest, 'blob', { signal, ...(proof && { proof }) })
     } catch (error) {
+      await reader.close()
       if (!signal.aborted) transfer.abandon()
       throw error
     }

@@ -17,6 +17,8 @@ export interface ChunkTrustComponents {
 export class ChunkTrust {
   /** A reader has waited so long that one agent's word is enough. */
   lonePasses = false
+  /** Bytes from peers were wrong of late: they are asked only while the origin cannot be. */
+  isCautious = false
   /** Chunks that an earlier transfer was sure of. */
   readonly sure = new Set<number>()
   /** Chunks that peers are not asked for, because what they say of it turned out wrong. */

@@ -35,6 +35,8 @@ export interface FillingInit {
   readonly holdBackMs: number
   /** As `Snapshot.offset`. */
   readonly offset: number
+  /** As `ChunkTrust.isCautious`. */
+  readonly isCautious: boolean
   /** Nothing more will come. */
   readonly onFailed: (error: ShoalError) => void
 }
@@ -71,6 +73,7 @@ export class Filling implements SwarmEvents {
     const hashOf = (index: number): ChunkHash | undefined => this.#verifier.hashOf(index)
     const { chunks, book } = this
     const trust = new ChunkTrust({ chunks, book, hashOf })
+    trust.isCautious = init.isCautious
     this.#trust = trust
     const events = {
       arrived: (index: number, ground: 'own' | 'word'): void => this.#arrived(index, ground),
@@ -225,8 +228,8 @@ export class Filling implements SwarmEvents {
     this.#clearConstraints()
     for (let index = 0; index < this.chunks.count; index++) {
       this.#makeAbsent(index, undefined)
-      if (this.chunks.count > 1 && this.runs.hasOrigin) this.#trust.notFromPeers.add(index)
     }
+    this.#trust.isCautious = this.chunks.count > 1
     this.#trust.sure.clear()
     this.chunks.clear()
     this.#verifier.restart()

@@ -233,10 +233,10 @@ export class TransferRuns {
     }
   }
 
-  /** Readers may have seen its first bytes, as the origin sent them: one agent's false word must not make them wrong. */
+  /** Where readers may have seen the first bytes as the origin sent them, one agent's false word must not make them wrong. */
   #isOriginsAlone(index: number): boolean {
     const { chunks, trust } = this.#components
-    return chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index)
+    return trust.isCautious || (chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index))
   }
 
   #riskLeft(now: number): number {

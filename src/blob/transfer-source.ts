@@ -112,9 +112,10 @@ export class TransferSource {
       else if (!gained) this.rests(now)
       return
     }
+    const isResting = this.#restUntil > now
     this.rests(now)
     if (hasCode(error, 'PEER_BUSY')) {
-      this.#busy += 1
+      if (!isResting) this.#busy += 1
       this.#restUntil = now + PEER_REST_MS * Math.min(4, this.#busy)
       if (this.#busy >= MAX_BUSY) this.error = error
       return

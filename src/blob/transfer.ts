@@ -206,7 +206,7 @@ export class Transfer {
       this.#swarm.join()
       return await (beginning.kept === undefined
         ? this.#beginAnew(source, beginning)
-        : this.#resume(source, beginning.key, beginning.kept))
+        : this.#resume(source, beginning, beginning.kept))
     } catch (error) {
       const failure = toShoalError(error)
       this.#end(failure, 'failed')
@@ -214,8 +214,8 @@ export class Transfer {
     }
   }
 
-  async #resume(source: ChunkSource, key: string, size: number): Promise<Begun> {
-    const filling = this.#fill(await this.#openPartial(size, true))
+  async #resume(source: ChunkSource, { key, isCautious }: Beginning, size: number): Promise<Begun> {
+    const filling = this.#fill(await this.#openPartial(size, true), isCautious)
     this.#components.log.info(
       { digest: this.digest, size, chunks: filling.partial.claimed.size },
       'resuming a partial blob',
@@ -235,7 +235,7 @@ export class Transfer {
       { digest, headStartMs, isCautious, doubtedSizes, signal: this.#stop.signal },
     ).run()
     if (opened.by === 'peers') {
-      const filling = this.#fill(await this.#openPartial(opened.size, false))
+      const filling = this.#fill(await this.#openPartial(opened.size, false), isCautious)
       filling.runs.addSource(source, key)
       if (opened.originError !== undefined) filling.runs.originFailed(source, opened.originError)
       if (opened.bytes !== undefined) await filling.putOnly(opened.bytes)
@@ -248,7 +248,7 @@ export class Transfer {
       if (body.totalSize === undefined) {
         throw new ShoalError('ORIGIN_MISBEHAVED', 'the origin does not tell the size of the blob')
       }
-      const filling = this.#fill(await this.#openPartial(body.totalSize, false))
+      const filling = this.#fill(await this.#openPartial(body.totalSize, false), isCautious)
       filling.runs.addSource(source, key)
       filling.runs.adopt(source, body, stop)
       filling.joinSwarm()
@@ -266,12 +266,12 @@ export class Transfer {
     throw this.#state.name === 'over' ? this.#state.error : new ShoalError('INTERNAL', 'the transfer is open already')
   }
 
-  #fill(partial: PartialBlob): Filling {
+  #fill(partial: PartialBlob, isCautious: boolean): Filling {
     const { clock, log, metrics } = this.#components
     const { holdBackMs, offset } = this.#init
     const filling = new Filling(
       { partial, swarm: this.#swarm, clock, log, metrics },
-      { holdBackMs, offset, onFailed: (error) => this.#end(error, 'failed') },
+      { holdBackMs, offset, isCautious, onFailed: (error) => this.#end(error, 'failed') },
     )
     this.#filling = filling
     this.#state = { name: 'filling' }

@@ -123,7 +123,7 @@ describe('a transfer with peers that agree', () => {
     const [busy] = withHonestPeers(world, 'a')
     if (busy !== undefined) busy.faults.refusal = new ShoalError('PEER_BUSY', 'busy')
     const pulling = world.pull()
-    await expect.poll(() => busy?.requests.length).toBeGreaterThan(3)
+    await expect.poll(() => busy?.requests.length, { timeout: 5_000 }).toBeGreaterThan(3)
     if (busy !== undefined) busy.faults.refusal = undefined
     expect((await pulling).seen.equals(BLOB)).toBe(true)
     expect(busy?.faultsFound).toEqual([])
