@@ -32,6 +32,11 @@ export class HashPool implements AsyncDisposable {
     this.#maxThreads = init.maxThreads
   }
 
+  /** Whether a job would not have to wait for a thread to start. */
+  get isReady(): boolean {
+    return [...this.#threads].some((thread) => thread.isReady)
+  }
+
   /**
    * SHA-256 of the bytes [start, end) of the file, lower-case hex.
    * @throws ShoalError STORE_FAILED, STOPPING

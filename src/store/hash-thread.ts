@@ -19,6 +19,7 @@ export class HashThread {
   #cause: unknown
   #ending = false
   #alive = true
+  #hasAnswered = false
   #idSeen = -1
   /** Running digests that live in this thread. */
   streams = 0
@@ -41,6 +42,11 @@ export class HashThread {
 
   get alive(): boolean {
     return this.#alive && !this.#ending
+  }
+
+  /** It has started: its first answer came. */
+  get isReady(): boolean {
+    return this.alive && this.#hasAnswered
   }
 
   /** Jobs given and not answered. */
@@ -84,6 +90,7 @@ export class HashThread {
     if (waiting === undefined) return
     this.#waiting.delete(answer.id)
     if (this.#waiting.size === 0) this.#worker.unref()
+    this.#hasAnswered = true
     if ('hash' in answer) return waiting.resolve(answer.hash)
     const cause = Object.assign(new Error(answer.error), { code: answer.errno })
     waiting.reject(new ShoalError('STORE_FAILED', 'hashing failed', { cause }))

@@ -75,6 +75,17 @@ describe('DiskPartialBlob', () => {
     expect(calls).toEqual(['commit', 'closed'])
   })
 
+  it('hashes a small chunk at once while no hash thread has started, and gets the same from a thread', async () => {
+    const partial = await made(2 * MIB + 1)
+    await partial.write(0, [Buffer.alloc(2 * MIB + 1, 7)])
+    const inline = await partial.hashChunk(1)
+    expect(hashes.isReady).toBe(false)
+    await partial.appendToDigest(0)
+    expect(hashes.isReady).toBe(true)
+    expect(await partial.hashChunk(1)).toBe(inline)
+    await partial.close()
+  })
+
   it('is not kept after a sync failed, for what is on disk is then unknown', async () => {
     const partial = await made(100)
     await partial.write(0, [Buffer.alloc(100)])
