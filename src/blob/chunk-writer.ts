@@ -30,6 +30,8 @@ export interface ChunkWriterComponents {
   readonly runs: () => Iterable<Run>
   /** Ends a run and resolves when it writes nothing any more. */
   readonly cutShort: (run: Run) => Promise<void>
+  /** The same, because another source was faster. */
+  readonly overtake: (run: Run) => Promise<void>
   readonly bringers: BringerBook
 }
 
@@ -148,8 +150,7 @@ export class ChunkWriter {
     // From now on the chunk is this run's, so that nobody else is given it when the writer has left.
     run.isSpare = false
     for (const writer of writers) {
-      writer.source.isSlow = true
-      await this.#components.cutShort(writer)
+      await this.#components.overtake(writer)
     }
     if (chunks.of(index) === 'absent') await this.#writeKept(run, kept, index)
   }

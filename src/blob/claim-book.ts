@@ -134,13 +134,6 @@ export class ClaimBook {
     return ![...(signers ?? [])].some((signer) => this.#confirmed.has(signer))
   }
 
-  /** By hash, how many state it; `hash` itself left out. */
-  alternatives(index: number, hash: ChunkHash): ReadonlyMap<ChunkHash, number> {
-    const others = new Map<ChunkHash, number>()
-    for (const [stated, signers] of this.#chunks.get(index) ?? []) if (stated !== hash) others.set(stated, signers.size)
-    return others
-  }
-
   /** What each signer states that is not banned, by index. */
   bySigner(): Map<string, Map<number, ChunkHash>> {
     const signers = new Map<string, Map<number, ChunkHash>>()

@@ -37,7 +37,7 @@ export interface ReadGateComponents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
   readonly trust: ChunkTrust
-  readonly runs: Pick<TransferRuns, 'schedule' | 'readableWithin' | 'bytesBeingWritten'>
+  readonly runs: Pick<TransferRuns, 'schedule' | 'isOnItsWay' | 'readableWithin' | 'bytesBeingWritten'>
   readonly clock: Clock
 }
 
@@ -194,7 +194,7 @@ export class ReadGate {
 
   async #progressAt(position: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { runs, clock } = this.#components
+    const { partial, runs, clock } = this.#components
     const progress = Promise.withResolvers<void>()
     const waiter: Waiter = { position, since: clock(), wake: progress.resolve }
     const onAbort = (): void => progress.reject(signal.reason)
@@ -202,7 +202,8 @@ export class ReadGate {
     this.#waiters.add(waiter)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      runs.schedule()
+      // A reader that keeps up with the origin waits thousands of times a second.
+      if (!runs.isOnItsWay(chunkAt(partial.plan, position))) runs.schedule()
       await progress.promise
     } finally {
       clearInterval(reconsider)

@@ -76,7 +76,9 @@ export class TransferRuns {
     const { partial, chunks, metrics, events } = components
     const runs = (): Iterable<Run> => this.#all()
     const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
-    this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, bringers: this.#bringers })
+    const overtake = (run: Run): Promise<void> => this.#overtake(run)
+    const bringers = this.#bringers
+    this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, overtake, bringers })
   }
 
   /** Whether an origin may be asked now. */
@@ -145,6 +147,11 @@ export class TransferRuns {
     if (this.#stopped) return
     for (const step of scheduleRuns(this.#snapshot())) this.#carryOutStep(step)
     if (!this.#stopped) this.#watch()
+  }
+
+  /** Whether an origin is sending the chunk just now, so that nothing is to be decided about it. */
+  isOnItsWay(index: number): boolean {
+    return this.readableWithin(index) !== undefined
   }
 
   /** The byte up to which chunk `index` is on disk and may be read, if an origin is sending it now. */
@@ -259,10 +266,7 @@ export class TransferRuns {
     else if (run.isTrusted) {
       run.source.rests(this.#components.clock())
       void this.#cutShort(run)
-    } else {
-      run.source.peer?.report({ type: 'stalled' })
-      this.#giveUp(run.source, new ShoalError('STALLED', 'the peer sends nothing'))
-    }
+    } else this.#stalled(run.source)
   }
 
   /** Looks again in a while; fails when there is nothing left to hope for. */
@@ -359,6 +363,16 @@ export class TransferRuns {
     run.isCut = true
     run.stop.abort(new DOMException('somebody else was faster', 'AbortError'))
     await this.#runs.get(run.id)?.ended
+  }
+
+  async #overtake(run: Run): Promise<void> {
+    if (run.source.wasLate()) this.#stalled(run.source)
+    await this.#cutShort(run)
+  }
+
+  #stalled(source: TransferSource): void {
+    source.peer?.report({ type: 'stalled' })
+    this.#giveUp(source, new ShoalError('STALLED', 'the peer sends nothing, or too slowly'))
   }
 
   #giveUp(source: TransferSource, error: ShoalError): void {

@@ -8,6 +8,8 @@ const ORIGIN_RUNS = 4
 /** A source that could not be had is asked again after so long, as long as there are others. */
 const ORIGIN_REST_MS = 5_000
 const PEER_REST_MS = 500
+/** A peer that was so often so late that another source was faster is left. */
+const MAX_LATE = 3
 /** Answers "busy" in a row after which a peer is left: some 13 s. */
 const MAX_BUSY = 8
 /** Failures in a row without a chunk gained after which a peer is left. */
@@ -22,10 +24,9 @@ export class TransferSource {
   readonly key: string
   /** Set when the source is given up. */
   error: ShoalError | undefined
-  /** It kept a reader waiting. */
-  isSlow = false
   #maxRuns: number
   #restUntil = 0
+  #late = 0
   #failures = 0
   #busy = 0
   #bytesPerSecond: number | undefined
@@ -66,7 +67,7 @@ export class TransferSource {
       has: (index) => this.has(index),
       maxRuns: this.#maxRuns,
       bytesPerSecond: this.#bytesPerSecond,
-      isSlow: this.isSlow,
+      isSlow: this.#late > 0,
     }
   }
 
@@ -78,6 +79,12 @@ export class TransferSource {
     this.#failures = 0
     this.#busy = 0
     this.peer?.report({ type: 'delivered', bytes, ms })
+  }
+
+  /** Another source was asked for its chunk later, and had it first. @returns whether it was late too often */
+  wasLate(): boolean {
+    this.#late += 1
+    return this.peer !== undefined && this.#late >= MAX_LATE
   }
 
   /** It does not give this chunk, or not the version of it that is wanted. */

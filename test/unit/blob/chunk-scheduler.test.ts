@@ -229,7 +229,7 @@ describe('scheduleRuns, whatever there is', () => {
           one.next <= chunk && chunk < one.end
         const isTaken = (chunk: number): boolean => runs.some((one) => covers(one, chunk))
         const held = (chunk: number): boolean => given.held.includes(chunk) && !isTaken(chunk)
-        const missing = (chunk: number): boolean => isTaken(chunk) || !given.present.includes(chunk)
+        const missing = (chunk: number): boolean => isTaken(chunk) || !(held(chunk) || given.present.includes(chunk))
         const { wanted, waitedMs, riskLeft, offset } = given
         const mayFetch = (chunk: number): 'free' | 'risky' | 'no' => given.may[chunk] ?? 'no'
         const isReleased = (chunk: number): boolean => given.released.includes(chunk)

@@ -118,6 +118,16 @@ describe('a transfer with peers that agree', () => {
     }
   })
 
+  it('leaves a peer that drips, however steadily, once others were faster a few times', async () => {
+    const world = new TransferWorld(BLOB, { origin: { refusal: OUT } })
+    const [slow] = withHonestPeers(world, 'a', 'b')
+    if (slow !== undefined) slow.faults.pieceMs = 1_500
+    const { seen } = await world.pull()
+    expect(seen.equals(BLOB)).toBe(true)
+    expect(world.duplicated.peer).toBeGreaterThan(0)
+    expect(world.wasted.peer).toBeLessThanOrEqual(4 * CHUNK)
+  })
+
   it('asks a peer that is busy again, and does not hold it against it', async () => {
     const world = new TransferWorld(BLOB, { origin: { refusal: OUT } })
     const [busy] = withHonestPeers(world, 'a')
