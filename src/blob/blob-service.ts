@@ -4,12 +4,12 @@
  * never reaches the clients of another, who get the blob passed through meanwhile.
  */
 import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import { hasCode, isOutage, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import type { Access, Principal } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
@@ -70,9 +70,9 @@ export class BlobService implements Blobs {
   readonly #init: BlobServiceInit
   readonly #transfers = new Map<Digest, Transfer>()
   /** By registry and digest. */
-  readonly #mismatches = new LRUCache<string, number>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
+  readonly #mismatches = lru<string, number>(MAX_MISMATCHED, { ttl: MISMATCH_MEMORY_MS })
   /** Sizes of blobs that did not have their digest with bytes from peers: the origin is asked first then. */
-  readonly #doubted = new LRUCache<Digest, ReadonlySet<number>>({ max: MAX_MISMATCHED, ttl: MISMATCH_MEMORY_MS })
+  readonly #doubted = lru<Digest, ReadonlySet<number>>(MAX_MISMATCHED, { ttl: MISMATCH_MEMORY_MS })
 
   constructor(components: BlobServiceComponents, init: BlobServiceInit) {
     this.#components = components

@@ -4,11 +4,12 @@
  * is there within ANSWER_MS, and no answer is as if nobody knew. A question goes on when its caller leaves: the next
  * one finds the answer. What is believed of it decide `Access` and `TagResolver`, who call this.
  */
-import { LRUCache } from 'lru-cache'
+
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { linkSignals } from '../util/signals.ts'
 import { noSwarm } from './no-swarm.ts'
@@ -36,7 +37,7 @@ export class PeerKnowledge {
   readonly #swarm: Questions
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #answers = new LRUCache<string, Answer>({ max: MAX_REMEMBERED })
+  readonly #answers = lru<string, Answer>(MAX_REMEMBERED)
   readonly #underWay = new Map<string, Promise<Value>>()
   readonly #stopped = new AbortController()
 

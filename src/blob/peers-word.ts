@@ -3,10 +3,11 @@
  * that rest on peers' word, in memory and never told to others, and the refusals of origins, which no older word of a peer undoes.
  * Called by `Access` alone.
  */
-import { LRUCache } from 'lru-cache'
+
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
+import { lru } from '../util/lru.ts'
 import type { PeerKnowledge } from './peer-knowledge.ts'
 import { isFromFuture } from './peers-clock.ts'
 import type { Abortable, Identity } from './ports.ts'
@@ -20,9 +21,9 @@ const LINK_MEMORY_MS = 60 * 60 * 1000
 export class PeersWord {
   readonly #peers: PeerKnowledge
   readonly #clock: Clock
-  readonly #admissions = new LRUCache<string, number>({ max: MAX_ADMISSIONS })
-  readonly #refusals = new LRUCache<string, number>({ max: MAX_REFUSALS })
-  readonly #links = new LRUCache<string, true>({ max: MAX_LINKS, ttl: LINK_MEMORY_MS })
+  readonly #admissions = lru<string, number>(MAX_ADMISSIONS)
+  readonly #refusals = lru<string, number>(MAX_REFUSALS)
+  readonly #links = lru<string, true>(MAX_LINKS, { ttl: LINK_MEMORY_MS })
 
   constructor(components: { readonly peers: PeerKnowledge; readonly clock: Clock }) {
     this.#peers = components.peers

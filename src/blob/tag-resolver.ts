@@ -8,11 +8,12 @@
  * never to bytes of another digest, never beyond `outageMs`, and not after the origin has answered again. An old record loses
  * to every newer one, one from the future does not count. Without `shareTags` nobody is asked or told.
  */
-import { LRUCache } from 'lru-cache'
+
 import { hasCode, isOutage } from '../errors.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { linkSignals } from '../util/signals.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import type { Access, Principal } from './access.ts'
@@ -57,7 +58,7 @@ export class TagResolver {
   readonly #init: TagResolverInit
   readonly #resolving = new SingleFlight<Descriptor>()
   /** When the origin said so, milliseconds since the epoch. */
-  readonly #gone = new LRUCache<string, number>({ max: MAX_GONE })
+  readonly #gone = lru<string, number>(MAX_GONE)
 
   constructor(components: TagResolverComponents, init: TagResolverInit) {
     this.#components = components

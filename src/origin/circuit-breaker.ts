@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
+import { lru } from '../util/lru.ts'
 import { OriginFailure } from './origin-failure.ts'
 
 interface Outage {
@@ -19,7 +19,7 @@ const MAX_HOSTS = 1000
 export class CircuitBreaker {
   readonly #clock: Clock
   readonly #openMs: number
-  readonly #outages = new LRUCache<string, Outage>({ max: MAX_HOSTS })
+  readonly #outages = lru<string, Outage>(MAX_HOSTS)
 
   constructor(components: { clock: Clock }, init: { openMs: number }) {
     this.#clock = components.clock

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { type Credential, DockerConfig } from './docker-config.ts'
@@ -39,7 +39,7 @@ export class DockerCredentials implements Credentials {
   readonly #path: string | undefined
   readonly #ask: typeof askCredentialHelper
   readonly #flights = new SingleFlight<Credential | undefined>()
-  readonly #answers = new LRUCache<string, HelperAnswer>({ max: MAX_ANSWERS })
+  readonly #answers = lru<string, HelperAnswer>(MAX_ANSWERS)
   #config = DockerConfig.empty
   #version = ''
   #lookedAt = Number.NEGATIVE_INFINITY

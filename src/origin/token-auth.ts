@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../blob/ports.ts'
 import { hasCode } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
+import { lru } from '../util/lru.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import { type Challenge, chooseChallenge } from './challenge.ts'
 import type { Credentials } from './credentials.ts'
@@ -38,7 +38,7 @@ export class TokenAuth {
   readonly #clock: Clock
   readonly #credentials: Credentials
   readonly #send: SendTokenRequest
-  readonly #grants = new LRUCache<string, Grant>({ max: MAX_GRANTS })
+  readonly #grants = lru<string, Grant>(MAX_GRANTS)
   readonly #flights = new SingleFlight<BearerGrant>()
 
   constructor(components: { clock: Clock; credentials: Credentials; send: SendTokenRequest }) {

@@ -4,13 +4,13 @@
  * starts; nothing else is looked at, for there may be terabytes of it. One file is hashed at a time.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { LRUCache } from 'lru-cache'
 import { planChunks } from '../blob/chunk-plan.ts'
 import type { Abortable, BlobReader, ChunkHash, ContentEvents } from '../blob/ports.ts'
 import type { CheckedContent } from '../blob/shared-content.ts'
 import { ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { linkSignals } from '../util/signals.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import { errnoOf, storing } from './file-errors.ts'
@@ -39,9 +39,9 @@ export class CheckedHostContent implements CheckedContent, AsyncDisposable {
   readonly #proving = new SingleFlight<ProvenFile | undefined>()
   readonly #turn = new KeyedLock<'one'>()
   readonly #waiting = new Map<Digest, Promise<void>>()
-  readonly #missed = new LRUCache<Digest, true>({ max: MAX_REMEMBERED, ttl: MISSED_MS })
+  readonly #missed = lru<Digest, true>(MAX_REMEMBERED, { ttl: MISSED_MS })
   /** By path and state. */
-  readonly #damaged = new LRUCache<string, true>({ max: MAX_REMEMBERED })
+  readonly #damaged = lru<string, true>(MAX_REMEMBERED)
   readonly #stopping = new AbortController()
 
   constructor(components: CheckedHostContentComponents, init: { dirs: readonly string[] }) {

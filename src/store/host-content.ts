@@ -1,9 +1,9 @@
 import type { Stats } from 'node:fs'
 import { access, type FileHandle } from 'node:fs/promises'
-import { LRUCache } from 'lru-cache'
 import type { Abortable, BlobReader } from '../blob/ports.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { SingleFlight } from '../util/single-flight.ts'
 import { errnoOf } from './file-errors.ts'
 import type { HashPool } from './hash-pool.ts'
@@ -23,7 +23,7 @@ export class HostContent {
   readonly #hashes: HashPool
   readonly #dirs: readonly string[]
   /** By path and state of the file: whether it has its digest. */
-  readonly #checked = new LRUCache<string, boolean>({ max: MAX_REMEMBERED })
+  readonly #checked = lru<string, boolean>(MAX_REMEMBERED)
   readonly #checking = new SingleFlight<boolean>()
 
   constructor(components: { log: Logger; hashes: HashPool }, init: { dirs: readonly string[] }) {

@@ -5,12 +5,12 @@
  */
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { LRUCache } from 'lru-cache'
 import type { RepositoryIndex, SeenTag } from '../blob/ports.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { openRebuildable, rollBack } from './sqlite-file.ts'
 import { WrittenBehindTable } from './written-behind-table.ts'
 
@@ -30,7 +30,7 @@ export class DiskRepositoryIndex implements RepositoryIndex, AsyncDisposable {
   readonly #links: WrittenBehindTable
   readonly #mediaTypes: WrittenBehindTable
   readonly #admissions: WrittenBehindTable
-  readonly #unkeptAdmissions = new LRUCache<string, number>({ max: MAX_UNKEPT_ADMISSIONS })
+  readonly #unkeptAdmissions = lru<string, number>(MAX_UNKEPT_ADMISSIONS)
   #database: DatabaseSync | undefined
   #flushTimer: NodeJS.Timeout | undefined
   #prunedAt = 0

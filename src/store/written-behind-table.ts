@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { Clock } from '../util/clock.ts'
+import { lru } from '../util/lru.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** What waits for a disk that takes nothing; beyond it the oldest is given up. */
@@ -33,7 +34,7 @@ export class WrittenBehindTable {
     this.#clock = components.clock
     this.#onPending = components.onPending
     this.#name = init.name
-    this.#cache = new LRUCache({ max: init.maxCached })
+    this.#cache = lru(init.maxCached)
   }
 
   get schema(): string {

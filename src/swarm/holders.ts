@@ -2,8 +2,9 @@
  * Who said that it has a blob, as this agent is told because it is one of those nearest to the digest: whoever asks it is sent there, without a lookup. Hints, no
  * more: the directory is what counts. Owns a bounded memory of them, in which no peer can push out the others.
  */
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
+import { lru } from '../util/lru.ts'
 
 const MAX_PER_PEER = 1_024
 const MAX_HINTS = 16_384
@@ -17,7 +18,7 @@ export class Holders {
   }
 
   note(peer: string, digest: Digest): void {
-    const known = this.#byPeer.get(peer) ?? new LRUCache<Digest, true>({ max: MAX_PER_PEER })
+    const known = this.#byPeer.get(peer) ?? lru<Digest, true>(MAX_PER_PEER)
     this.#byPeer.set(peer, known)
     const before = known.size
     known.set(digest, true)

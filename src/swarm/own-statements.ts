@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache'
 import { planChunks } from '../blob/chunk-plan.ts'
 import type { ChunkHash, ChunkStatement, SharedContent } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
+import { lru } from '../util/lru.ts'
 import { isStatable, MAX_CLAIM_CHUNKS, mapOf, signStatement } from './statement.ts'
 import type { Members } from './swarm-ports.ts'
 
@@ -35,7 +36,7 @@ export class OwnStatements {
     sizeCalculation: (map) => map.hashes.size,
   })
   readonly #makingMaps = new Map<Digest, Promise<ChunkStatement | undefined>>()
-  readonly #claims = new LRUCache<Digest, Claims>({ max: MAX_CLAIMED_BLOBS })
+  readonly #claims = lru<Digest, Claims>(MAX_CLAIMED_BLOBS)
 
   constructor(components: OwnStatementsComponents) {
     this.#components = components

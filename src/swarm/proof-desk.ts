@@ -8,6 +8,7 @@ import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import type { PeerLedger } from './peer-ledger.ts'
 import { RateLimit } from './rate-limit.ts'
 import { contradicts } from './statement.ts'
@@ -51,7 +52,7 @@ export class ProofDesk {
     maxSize: MAX_PROOF_BYTES,
     sizeCalculation: ({ encoded }) => encoded.length,
   })
-  readonly #seen = new LRUCache<string, true>({ max: MAX_SEEN })
+  readonly #seen = lru<string, true>(MAX_SEEN)
   readonly #pending = new LRUCache<string, Pending>({
     max: MAX_PENDING,
     maxSize: MAX_PENDING_BYTES,

@@ -2,10 +2,11 @@
  * Questions about tags and repositories, asked of members and answered to them. Owns the questions that wait for an answer, each with its asker's deadline, and tag records
  * that were signed lately. Called by `SwarmDirectory`.
  */
-import { LRUCache } from 'lru-cache'
+
 import type { Abortable, SharedContent } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
+import { lru } from '../util/lru.ts'
 import type { Members } from './swarm-ports.ts'
 import { signTagRecord } from './tag-record.ts'
 import type { AskMessage, ToldMessage, WireMessage } from './wire-messages.ts'
@@ -40,7 +41,7 @@ export class QuestionDesk {
   readonly #components: QuestionDeskComponents
   readonly #init: QuestionDeskInit
   readonly #waiting = new Map<number, Waiting>()
-  readonly #signed = new LRUCache<string, Promise<Uint8Array>>({ max: MAX_SIGNED })
+  readonly #signed = lru<string, Promise<Uint8Array>>(MAX_SIGNED)
   #lastId = 0
 
   constructor(components: QuestionDeskComponents, init: QuestionDeskInit) {

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { ChunkStatement } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
+import { lru } from '../util/lru.ts'
 import { RateLimit } from './rate-limit.ts'
 import { parseStatement, verifyStatement } from './statement.ts'
 import type { Members } from './swarm-ports.ts'
@@ -36,7 +37,7 @@ export class StatementDesk {
   })
   readonly #pending = new Map<string, Promise<ChunkStatement>>()
   readonly #clock: Clock
-  readonly #rates = new LRUCache<string, RateLimit>({ max: 1_000 })
+  readonly #rates = lru<string, RateLimit>(1_000)
 
   constructor(components: { readonly members: Pick<Members, 'verify'>; readonly clock: Clock }) {
     this.#members = components.members
