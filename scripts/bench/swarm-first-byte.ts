@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Agent } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { AgentProcess } from '../../test/fixtures/agent-process.ts'
 import { sha256 } from '../../test/fixtures/image.ts'
 import { seededRandom } from '../../test/fixtures/known-blobs.ts'
 import { BenchFleet } from './bench-fleet.ts'
@@ -9,31 +10,36 @@ import { timeToFirstByte } from './first-byte.ts'
 import { quantile, type Row } from './report.ts'
 
 const AGENTS = 48
-const BLOBS = 120
-const WARM_UP = 20
+const MEASURED = 100
 const SIZE = 1024 * 1024
 const ANNOUNCED_MS = 5_000
 const P50_MS = 20
 const P95_MS = 50
 
-/** First byte of a blob that one of 48 agents, each a process, has; the registry is cut off. */
+/**
+ * First byte of a blob that two of 48 agents have, each a process: readers get bytes of peers at once when two vouch for
+ * them. The registry has a long head start to give, so that it is the peers' doing; it only says who may have the blob.
+ */
 export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
-  const blobs = Array.from({ length: BLOBS }, () => randomBytes(SIZE)).map((bytes) => ({
+  const blobs = Array.from({ length: AGENTS + MEASURED }, () => randomBytes(SIZE)).map((bytes) => ({
     digest: sha256(bytes),
     bytes,
   }))
   await world.pushBlobs(blobs, 'many')
-  await using fleet = await BenchFleet.start(world, AGENTS)
+  await using fleet = await BenchFleet.start(world, AGENTS, { headStart: '1s' })
   await fleet.introduce('many')
   const random = seededRandom(1)
-  const journeys = blobs.map(({ digest }) => {
-    const giver = Math.floor(random() * AGENTS)
-    const taker = (giver + 1 + Math.floor(random() * (AGENTS - 1))) % AGENTS
-    return { digest, giver: fleet.at(giver), taker: fleet.at(taker) }
+  // at first each agent once, which warms up its code
+  const journeys = blobs.map(({ digest }, index) => {
+    const taker = index < AGENTS ? index : Math.floor(random() * AGENTS)
+    const giver = taker + 1 + Math.floor(random() * (AGENTS - 2))
+    return { digest, givers: [fleet.at(giver % AGENTS), fleet.at((giver + 1) % AGENTS)], taker: fleet.at(taker) }
   })
-  for (const { digest, giver } of journeys) await (await fetch(fleet.url(giver, digest))).arrayBuffer()
+  for (const { digest, givers } of journeys) {
+    await Promise.all(givers.map(async (giver) => (await fetch(fleet.url(giver, digest))).arrayBuffer()))
+  }
   await pause(ANNOUNCED_MS)
-  await world.registry.proxy.refuse()
+  const before = await sumOf(fleet.agents)
 
   const agent = new Agent({ keepAlive: true })
   const times: number[] = []
@@ -45,17 +51,27 @@ export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
   } finally {
     agent.destroy()
   }
-  // the first ones warm up code and connections
-  const measured = times.slice(WARM_UP)
+  const measured = times.slice(AGENTS)
+  const after = await sumOf(fleet.agents)
+  const fromPeers = after.fromPeers - before.fromPeers
+  const share = fromPeers / (fromPeers + after.fromOrigin - before.fromOrigin)
   const [p50, p95] = [quantile(measured, 0.5), quantile(measured, 0.95)]
   return [
     {
       measure: `first byte from a peer, ${AGENTS} agents (processes)`,
-      shoal: `${measured.length} blobs, worst ${Math.max(...measured).toFixed(0)} ms`,
-      against: '',
+      shoal: `${measured.length} blobs, ${(share * 100).toFixed(0)} % of bytes from peers, worst ${Math.max(...measured).toFixed(0)} ms`,
+      against: `the first pull of an agent p50 ${quantile(times.slice(0, AGENTS), 0.5).toFixed(0)} ms`,
       result: `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} ms`,
       goal: `≤ ${P50_MS} / ≤ ${P95_MS} ms`,
       isMet: p50 <= P50_MS && p95 <= P95_MS,
     },
   ]
+}
+
+async function sumOf(agents: readonly AgentProcess[]): Promise<{ fromOrigin: number; fromPeers: number }> {
+  const traffic = await Promise.all(agents.map(async (agent) => (await agent.status()).traffic))
+  return {
+    fromOrigin: traffic.reduce((sum, { fromOrigin }) => sum + fromOrigin, 0),
+    fromPeers: traffic.reduce((sum, { fromPeers }) => sum + fromPeers, 0),
+  }
 }
