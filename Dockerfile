@@ -20,5 +20,5 @@ VOLUME /var/lib/shoal
 EXPOSE 5050 5053
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
   CMD ["node", "/opt/shoal/src/main.ts", "status", "--json"]
-ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "/opt/shoal/src/main.ts"]
+ENTRYPOINT ["node", "--expose-gc", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "/opt/shoal/src/main.ts"]
 CMD ["agent"]

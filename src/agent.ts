@@ -42,6 +42,7 @@ import { Metrics } from './telemetry/metrics.ts'
 import { BufferPool } from './util/buffer-pool.ts'
 import type { Clock } from './util/clock.ts'
 import { formatHostPort, type HostPort } from './util/host-port.ts'
+import { collectorOfRuntime, IdleCollector } from './util/idle-collector.ts'
 import type { Logger } from './util/logger.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -64,7 +65,14 @@ const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', ia32: '38
 /** For bodies on their way to clients: two of 1 MiB for each of four at once; for more they are small. */
 const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 8 * 1024 * 1024, keptBuffers: 8 }
 
+const IDLE_CHECK_MS = 5_000
+
 const clock: Clock = Date.now
+
+function cpuMicroseconds(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
 
 /**
  * Resolves when clients can pull. Disposing it stops it: running bodies may finish within the configured time.
@@ -199,6 +207,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
   await facade.start()
   stack.defer(() => facade.stop({ deadlineMs: config.facade.drain }))
+  const collector = new IdleCollector({ collect: collectorOfRuntime(), cpuMicroseconds }, { checkMs: IDLE_CHECK_MS })
+  collector.start()
+  stack.defer(() => collector.stop())
   isReady = true
   stack.defer(() => {
     isReady = false
