@@ -37,6 +37,8 @@ export interface SourceView {
   readonly kind: 'origin' | 'peer'
   has(index: number): boolean
   readonly maxRuns: number
+  /** Chunks that it may be asked for now, by what came of those it was asked for before. */
+  readonly chunksLeft: number
   /** Undefined while it has brought nothing yet. */
   readonly bytesPerSecond: number | undefined
   /** A reader had to wait for it. */

@@ -43,6 +43,13 @@ export class BringerBook {
     this.#bringers.set(index, bringer)
   }
 
+  /** How many chunks of this one wait. */
+  count(bringer: Run['source']): number {
+    let count = 0
+    for (const other of this.#bringers.values()) if (other === bringer) count += 1
+    return count
+  }
+
   /** Undefined: nobody alone. */
   take(index: number): Run['source'] | undefined {
     const bringer = this.#bringers.get(index)

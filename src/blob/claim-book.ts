@@ -85,6 +85,11 @@ export class ClaimBook {
     this.#own.delete(index)
   }
 
+  /** Signers whom the origin has contradicted. */
+  get contradicted(): ReadonlySet<string> {
+    return this.#contradicted
+  }
+
   /** Hashes of what came from the origin, by index. */
   get own(): ReadonlyMap<number, ChunkHash> {
     return this.#own
@@ -95,9 +100,15 @@ export class ClaimBook {
     return this.#onlyHash === undefined ? this.#chunks.get(index)?.has(hash) === true : hash === this.#onlyHash
   }
 
-  /** Whether anybody ever stated this hash, whatever became of its signer: who sends such bytes may be in good faith. */
-  wasStated(index: number, hash: ChunkHash): boolean {
-    return this.isPossible(index, hash) || this.#statements.some(({ hashes }) => hashes.get(index) === hash)
+  /**
+   * Whether anybody, or this signer, ever stated this hash, whatever became of its word: who sends such bytes may be in good
+   * faith.
+   */
+  wasStated(index: number, hash: ChunkHash, by?: string): boolean {
+    if (by === undefined && this.isPossible(index, hash)) return true
+    return this.#statements.some(
+      ({ hashes, signer }) => (by === undefined || signer === by) && hashes.get(index) === hash,
+    )
   }
 
   /** Whether a chunk from a peer could be checked at all. */

@@ -81,6 +81,7 @@ export class Filling implements SwarmEvents {
       compared: (index: number, hash: ChunkHash): 'same' | 'other' => this.#compared(index, hash),
       replacing: (index: number): Promise<boolean> => this.#replacing(index),
       failed: (error: ShoalError): void => this.#nothingMoreComes(error),
+      originOut: (): void => this.#originOut(),
       wanted: () => this.gate.wanted(),
     }
     this.runs = new TransferRuns({ partial, chunks, trust, clock, log, metrics, events }, { offset: init.offset })
@@ -166,7 +167,10 @@ export class Filling implements SwarmEvents {
       log.warn({ digest, chunk: index }, 'a peer sent a chunk that is not what anybody states')
       // Part of it may have come from the origin, and been read.
       this.gate.spoil(index)
-      this.runs.rejected(index, !this.book.wasStated(index, hash))
+      this.runs.rejected(index, (peer) => {
+        if (!this.book.wasStated(index, hash)) return 'wrong-bytes'
+        return this.book.wasStated(index, hash, peer) ? 'own-word' : 'none'
+      })
     }
     this.runs.schedule()
   }
@@ -176,6 +180,7 @@ export class Filling implements SwarmEvents {
     this.runs.originSpoke()
     const liars = this.book.addOwn(index, hash)
     if (liars.length > 0) {
+      this.runs.doubt(liars)
       this.#components.log.warn({ digest: this.partial.digest, chunk: index, signers: liars }, 'the origin contradicts')
     }
     this.#tell(index, hash)
@@ -282,6 +287,13 @@ export class Filling implements SwarmEvents {
     void this.#remedyInBetween(remedy)
   }
 
+  /** What the origin was asked about can't be had from it: peers' word may do. */
+  #originOut(): void {
+    if (!this.#isDisputed || this.#isRemedying || this.#trust.notFromPeers.size === 0) return
+    const remedy = this.#nextRemedy()
+    if (remedy !== undefined) void this.#remedyInBetween(remedy)
+  }
+
   async #remedyInBetween(remedy: Remedy): Promise<void> {
     this.#isRemedying = true
     try {
@@ -297,6 +309,7 @@ export class Filling implements SwarmEvents {
 
   found(peer: PeerSource): void {
     this.runs.addPeer(peer)
+    if (this.book.contradicted.has(peer.id)) this.runs.doubt([peer.id])
   }
 
   gained(): void {
@@ -308,7 +321,10 @@ export class Filling implements SwarmEvents {
   }
 
   stated(statement: ChunkStatement): void {
+    const { signer } = statement
+    const wasContradicted = this.book.contradicted.has(signer)
     if (this.book.add(statement)) this.gate.progressed()
+    if (!wasContradicted && this.book.contradicted.has(signer)) this.runs.doubt([signer])
   }
 
   banned(signer: string): void {

@@ -112,7 +112,8 @@ export class PeerPolicy {
   #start(peer: SourceView, from: number, share: number): void {
     const { plan } = this.#draft.snapshot
     const bytes = Math.min(MAX_RUN_BYTES, (peer.bytesPerSecond ?? 0) * RUN_SECONDS)
-    const most = Math.max(1, Math.min(share, Math.floor(bytes / plan.chunkBytes)))
+    const fits = Math.min(share, Math.floor(bytes / plan.chunkBytes), this.#draft.chunksLeft(peer))
+    const most = Math.max(1, fits)
     let riskLeft = this.#draft.riskLeft - this.#riskOf(from)
     let to = from + 1
     while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.has(to) && this.#mayAsk(to)) {
@@ -133,7 +134,7 @@ export class PeerPolicy {
   }
 
   #isFree(peer: SourceView): boolean {
-    return this.#draft.running(peer.id) < peer.maxRuns
+    return this.#draft.running(peer.id) < peer.maxRuns && this.#draft.chunksLeft(peer) > 0
   }
 
   /** The one that is idle and fast, of those that have the chunk. */

@@ -19,6 +19,8 @@ export class RunDraft {
   readonly snapshot: Snapshot
   #covered: Uint8Array | undefined
   #given = 0
+  /** Chunks that each source is to be asked for by steps that were decided here. */
+  readonly #asked = new Map<string, number>()
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot
@@ -43,6 +45,10 @@ export class RunDraft {
     return this.runs.reduce((count, run) => count + (run.source === source ? 1 : 0), 0)
   }
 
+  chunksLeft({ id, chunksLeft }: SourceView): number {
+    return chunksLeft - (this.#asked.get(id) ?? 0)
+  }
+
   /** Nobody has the chunk or is fetching it. */
   isOpen(chunk: number): boolean {
     return this.snapshot.stateOf(chunk) === 'missing' && !this.isCovered(chunk)
@@ -57,6 +63,7 @@ export class RunDraft {
     const { askedEnd = to, isSpare = false } = options
     this.steps.push({ type: 'start', source: source.id, from, to, askedEnd, isSpare })
     const kind = source.kind
+    this.#asked.set(source.id, (this.#asked.get(source.id) ?? 0) + to - from)
     this.runs.push({ id: undefined, view: undefined, source: source.id, kind, isSpare, askedEnd, next: from, end: to })
     if (isSpare) return
     this.#covered?.fill(1, from, to)

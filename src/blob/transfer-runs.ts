@@ -31,6 +31,8 @@ const CONFIRM_MS = 1_500
 export interface RunsEvents extends ChunkWriterEvents {
   /** Nothing more will come: every source is given up, or the store refuses. */
   failed(error: ShoalError): void
+  /** No origin can be asked for now. */
+  originOut(): void
   /** Chunks that readers wait for, the longest waiting first. */
   wanted(): readonly WantedChunk[]
 }
@@ -174,14 +176,21 @@ export class TransferRuns {
     return undefined
   }
 
-  /** The chunk was checked and is not what it should be. @param isFaulty whether who brought it is to blame */
-  rejected(index: number, isFaulty: boolean): void {
+  /**
+   * The chunk was checked and is not what it should be.
+   * @param faultOf what is to be thought of who brought it: it made up the bytes, or what it stated of them itself counts no
+   * more, or it may have been misled
+   */
+  rejected(index: number, faultOf: (peer: string) => 'wrong-bytes' | 'own-word' | 'none'): void {
     const { partial, metrics } = this.#components
     const bringer = this.#bringers.take(index)
     const bytes = chunkEnd(partial.plan, index) - chunkStart(partial.plan, index)
     metrics.wasted(bringer?.source.kind ?? 'peer', bytes)
-    if (!isFaulty) bringer?.lacks(index)
-    else if (bringer?.peer !== undefined) {
+    if (bringer === undefined) return
+    const fault = faultOf(bringer.key)
+    if (fault === 'own-word') this.doubt([bringer.key])
+    if (fault !== 'wrong-bytes') bringer.lacks(index)
+    else if (bringer.peer !== undefined) {
       bringer.peer.report({ type: 'wrong-bytes', index, bytes })
       this.#giveUp(bringer, new ShoalError('PEER_MISBEHAVED', 'the bytes are not what anybody states'))
     }
@@ -189,7 +198,17 @@ export class TransferRuns {
 
   /** The chunk is what it should be. */
   accepted(index: number): void {
-    this.#bringers.take(index)
+    this.#bringers.take(index)?.broughtGood()
+  }
+
+  /** What these peers state was contradicted: they are not asked for now. */
+  doubt(peers: Iterable<string>): void {
+    const doubted = new Set(peers)
+    for (const source of this.#sources) {
+      if (source.peer === undefined || !doubted.has(source.key)) continue
+      source.doubt()
+      for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
+    }
   }
 
   /** The origin's word about a chunk is known: it can confirm others. */
@@ -231,7 +250,7 @@ export class TransferRuns {
       plan: partial.plan,
       stateOf: (index) => (isLanding(index) ? 'there' : trust.stateOf(index)),
       runs: views,
-      sources: usable.map((source) => source.view()),
+      sources: usable.map((source) => source.view(this.#unjudged(source, runs))),
       wanted: events.wanted(),
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
       riskLeft: hasPeers ? this.#riskLeft(now) : 0,
@@ -244,6 +263,11 @@ export class TransferRuns {
   #isOriginsAlone(index: number): boolean {
     const { chunks, trust } = this.#components
     return trust.isCautious || (chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index))
+  }
+
+  #unjudged(source: TransferSource, runs: readonly Run[]): number {
+    const asked = runs.reduce((sum, run) => sum + (run.source === source ? run.end - run.next : 0), 0)
+    return asked + this.#bringers.count(source)
   }
 
   #riskLeft(now: number): number {
@@ -401,6 +425,7 @@ export class TransferRuns {
     }
     const hasOthers = this.#newsUntil > now || [...this.#all()].some((other) => !other.isTrusted)
     run.source.failed(error, { now, gained, hasOthers, from: run.next, to: run.end })
+    if (run.isTrusted && !this.hasOrigin) this.#components.events.originOut()
   }
 
   /** Gives what `failed` was to fetch back to the run that was cut short for it. */

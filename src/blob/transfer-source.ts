@@ -14,6 +14,11 @@ const MAX_LATE = 3
 const MAX_BUSY = 8
 /** Failures in a row without a chunk gained after which a peer is left. */
 const MAX_FAILURES = 2
+/**
+ * Chunks of a peer that may be asked for or wait for their check, beside as many as it brought that were good: so much is lost
+ * by a peer that gives nothing but wrong bytes.
+ */
+const TRIAL_CHUNKS = 2
 /** Weight of the newest run in the rate. */
 const NEWEST = 0.5
 
@@ -30,6 +35,9 @@ export class TransferSource {
   #failures = 0
   #busy = 0
   #bytesPerSecond: number | undefined
+  #goodChunks = 0
+  /** The origin has contradicted what it states: what it gives would not be taken. */
+  #isDoubted = false
   /** Chunks that it turned out not to have. */
   readonly #lacks = new Set<number>()
 
@@ -57,15 +65,18 @@ export class TransferSource {
   }
 
   isUsable(now: number): boolean {
-    return this.error === undefined && this.#restUntil <= now
+    return this.error === undefined && this.#restUntil <= now && !this.#isDoubted
   }
 
-  view(): SourceView {
+  /** @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad */
+  view(unjudged: number): SourceView {
+    const trial = TRIAL_CHUNKS + this.#goodChunks - unjudged
     return {
       id: this.id,
       kind: this.source.kind,
       has: (index) => this.has(index),
       maxRuns: this.#maxRuns,
+      chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
       bytesPerSecond: this.#bytesPerSecond,
       isSlow: this.#late > 0,
     }
@@ -87,6 +98,16 @@ export class TransferSource {
     return this.peer !== undefined && this.#late >= MAX_LATE
   }
 
+  /** A chunk that it brought is what it should be. */
+  broughtGood(): void {
+    this.#goodChunks += 1
+  }
+
+  /** It is not asked until `forgetLacks`. */
+  doubt(): void {
+    this.#isDoubted = true
+  }
+
   /** It does not give this chunk, or not the version of it that is wanted. */
   lacks(index: number): void {
     this.#lacks.add(index)
@@ -100,6 +121,7 @@ export class TransferSource {
   /** What it was thought to lack is to be asked for again. */
   forgetLacks(): void {
     this.#lacks.clear()
+    this.#isDoubted = false
   }
 
   /** It may have refused a run for being one too many: from now on it gets one at a time. */

@@ -17,12 +17,22 @@ const ORIGIN: SourceView = {
   kind: 'origin',
   has: () => true,
   maxRuns: 4,
+  chunksLeft: Number.POSITIVE_INFINITY,
   bytesPerSecond: undefined,
   isSlow: false,
 }
 
 function peer(id: string, given: Partial<SourceView> = {}): SourceView {
-  return { id, kind: 'peer', has: () => true, maxRuns: 2, bytesPerSecond: undefined, isSlow: false, ...given }
+  return {
+    id,
+    kind: 'peer',
+    has: () => true,
+    maxRuns: 2,
+    chunksLeft: 1_000,
+    bytesPerSecond: undefined,
+    isSlow: false,
+    ...given,
+  }
 }
 
 function run(id: number, next: number, end: number, given: Partial<RunView> = {}): RunView {
