@@ -15,8 +15,8 @@ const LAYERS = [44 * MIB, 24 * MIB, 16 * MIB, 10 * MIB, 2 * MIB]
 const REPOSITORY = 'library/demo-fleet'
 const HEAD = ['', 'pulled in', 'from registry', 'from peers', 'to peers']
 const NUMBERS = [1, 2, 3, 4]
-// without a fleet it is one for each host
-const MAX_COPIES = AGENTS / 2
+// one for each host, as it is without a swarm
+const MAX_COPIES = AGENTS
 
 interface Pull {
   readonly name: string
