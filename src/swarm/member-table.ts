@@ -93,10 +93,9 @@ export class MemberTable {
     this.#connected.set(member.id, member)
     const { lane } = member
     if (lane !== undefined) {
-      // Fingerprints are no secret among members: one that is in use can't be claimed by another.
+      // Fingerprints are no secret among members: one can't be claimed by another, not even while its own member is away.
       const holder = this.#byFingerprint.get(lane.fingerprint)
-      if (holder === undefined || holder.id === member.id || !this.#connected.has(holder.id))
-        this.#byFingerprint.set(lane.fingerprint, member)
+      if (holder === undefined || holder.id === member.id) this.#byFingerprint.set(lane.fingerprint, member)
     }
     this.#tell((events) => events.joined(member))
   }

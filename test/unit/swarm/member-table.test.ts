@@ -81,6 +81,14 @@ describe('the table of members', () => {
     expect(table.byFingerprint(FINGERPRINT)?.id).toBe('a')
   })
 
+  it('does not let a second member claim the lane of one that is away for a moment', () => {
+    connect('a')
+    table.closed({ connectionId: 'a-1', id: 'a' })
+    connect('mallory')
+    connect('a', 'a-22')
+    expect(table.byFingerprint(FINGERPRINT)?.id).toBe('a')
+  })
+
   it('believes the newest connection of a member that was started anew', () => {
     connect('a', 'a-1')
     connect('a', 'a-22', hello('cd'.repeat(32)))
