@@ -52,7 +52,7 @@ export interface WantedChunk {
 
 export interface Snapshot {
   readonly plan: ChunkPlan
-  /** `held`: it is here on peers' word, and readers may not have it yet; only the origin's word would change that. */
+  /** `held`: it is here, and peers say different things about it; only the origin's word would change that. */
   stateOf(index: number): 'missing' | 'held' | 'there'
   readonly runs: readonly RunView[]
   /** The first origin among them is the one that is asked. */
@@ -65,6 +65,8 @@ export interface Snapshot {
   readonly riskLeft: number
   /** Whether readers may have the chunk as soon as a peer has brought it. */
   isReleased(index: number): boolean
+  /** Whether they get it if a peer brings it, at the latest when the whole blob is here. */
+  isUndisputed(index: number): boolean
   /** In [0, 1): where this agent begins with what nobody waits for, so that the agents of a fleet spread. */
   readonly offset: number
 }

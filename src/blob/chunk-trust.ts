@@ -51,7 +51,7 @@ export class ChunkTrust {
   stateOf(index: number): 'missing' | 'held' | 'there' {
     const state = this.#components.chunks.of(index)
     if (state === 'absent') return 'missing'
-    return state === 'verified' && !this.isReadable(index) ? 'held' : 'there'
+    return state === 'verified' && !this.isReadable(index) && !this.isLone(index) ? 'held' : 'there'
   }
 
   /** As `Snapshot.mayFetch`. */
@@ -66,6 +66,11 @@ export class ChunkTrust {
   /** Whether readers may have the chunk as soon as a peer has brought it. */
   isReleasedFromPeers(index: number): boolean {
     return isReleased(this.#components.book.outlook(index), this.lonePasses)
+  }
+
+  /** Whether readers will have the chunk from peers without the origin's word, if only when the whole digest matched. */
+  isUndisputed(index: number): boolean {
+    return isReleased(this.#components.book.outlook(index), true)
   }
 
   /** Whether a chunk that a peer brought is kept. */

@@ -13,6 +13,11 @@ const MIN_AGE_MS = 100
 /** While there are peers, a run of the origin keeps this much ahead to itself. */
 const AHEAD_SECONDS = 0.25
 const AHEAD_CHUNKS = { min: 2, max: 16 } as const
+/** While there are peers, one request to the origin is for so much: it is not broken off, whoever brings the same meanwhile. */
+const REQUEST_SECONDS = 0.5
+const REQUEST_BYTES = { min: 1024 * 1024, max: 16 * 1024 * 1024 } as const
+/** What is left of a request is read to its end. */
+const WORTH_CUTTING_BYTES = 4 * 1024 * 1024
 /** Peers that bring this share of the origin's rate take over. */
 const TAKE_OVER_SHARE = 0.8
 
@@ -47,6 +52,7 @@ export class OriginPolicy {
   giveWay(): void {
     for (const run of this.#draft.runs) {
       if (run.kind !== 'origin' || run.isSpare || run.id === undefined || run.next >= run.end) continue
+      if ((run.askedEnd - run.next) * this.#draft.snapshot.plan.chunkBytes < WORTH_CUTTING_BYTES) continue
       const limit = Math.min(run.askedEnd, run.next + this.#ahead(run))
       let to = run.next + 1
       while (to < limit && (to < run.end || !this.#draft.isCovered(to)) && this.#isNeeded(to, run)) to += 1
@@ -57,7 +63,10 @@ export class OriginPolicy {
   /** Fetches what nobody else will. */
   fill(): void {
     const { runs, snapshot } = this.#draft
-    const isBusy = runs.some((run) => !run.isSpare && (run.kind === 'origin' || !this.#peers.areThere))
+    const isBusy = runs.some(
+      // The next request is under way while the last chunk of one arrives.
+      (run) => !run.isSpare && run.askedEnd > run.next + 1 && (run.kind === 'origin' || !this.#peers.areThere),
+    )
     if (this.#source === undefined || isBusy || this.#isFull) return
     const { count } = snapshot.plan
     const first = this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0
@@ -92,11 +101,10 @@ export class OriginPolicy {
     const kind = snapshot.stateOf(from)
     const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
     if (!this.#peers.areThere) return this.#draft.start(source, from, end)
-    const askedEnd = Math.max(
-      end,
-      this.#endOf(from, (chunk) => snapshot.stateOf(chunk) !== 'there'),
-    )
-    this.#draft.start(source, from, Math.min(end, from + AHEAD_CHUNKS.min), { askedEnd })
+    const { chunkBytes } = snapshot.plan
+    const wanted = (source.bytesPerSecond ?? 0) * REQUEST_SECONDS
+    const bytes = Math.min(REQUEST_BYTES.max, Math.max(REQUEST_BYTES.min, wanted))
+    this.#draft.start(source, from, Math.min(end, from + Math.max(1, Math.floor(bytes / chunkBytes))))
   }
 
   #endOf(from: number, goesOn: (chunk: number) => boolean): number {
@@ -118,7 +126,7 @@ export class OriginPolicy {
     const isAwaited = snapshot.wanted.some((reader) => reader.chunk <= chunk && reader.chunk >= run.next - 1)
     if (state === 'held') return isAwaited
     if (!this.#peers.canBring(chunk)) return true
-    if (isAwaited && !snapshot.isReleased(chunk)) return true
+    if (isAwaited && !snapshot.isUndisputed(chunk)) return true
     return this.#peers.bytesPerSecond < (run.view?.bytesPerSecond ?? 0) * TAKE_OVER_SHARE
   }
 

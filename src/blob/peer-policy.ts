@@ -43,7 +43,7 @@ export class PeerPolicy {
     const run = this.#draft.runOf(chunk)
     if (run !== undefined) return run.kind === 'peer'
     if (!this.areThere || !this.#draft.isOpen(chunk) || !this.canBring(chunk)) return false
-    if (this.#hasOrigin && !snapshot.isReleased(chunk)) return false
+    if (this.#hasOrigin && !snapshot.isUndisputed(chunk)) return false
     const able = this.#peers.filter((peer) => peer.has(chunk) && !(peer.isSlow && this.#hasOrigin))
     const free = this.#best(able, chunk)
     if (free !== undefined) {
@@ -105,7 +105,7 @@ export class PeerPolicy {
       if (!near.has(chunk)) far.push(chunk)
     }
     // What the readers may not have from peers is the origin's affair, as long as there is something else to do.
-    const [ours, theirs] = split([...near], (chunk) => !this.#hasOrigin || this.#draft.snapshot.isReleased(chunk))
+    const [ours, theirs] = split([...near], (chunk) => !this.#hasOrigin || this.#draft.snapshot.isUndisputed(chunk))
     return [...ours, ...far, ...theirs].filter((chunk) => this.#draft.isOpen(chunk) && this.canBring(chunk))
   }
 

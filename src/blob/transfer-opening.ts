@@ -10,7 +10,7 @@ import { isOutage, type ShoalError, toShoalError } from '../errors.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
-import { planChunks } from './chunk-plan.ts'
+import { MAX_CHUNK_BYTES, planChunks } from './chunk-plan.ts'
 import type { ChunkSource, PeerSource, SourceBody } from './ports.ts'
 import type { TransferSwarm } from './transfer-swarm.ts'
 
@@ -18,12 +18,23 @@ import type { TransferSwarm } from './transfer-swarm.ts'
 const LONE_SIZE_MS = 1_000
 /** How long the swarm is waited for when the origin is out. */
 const OUTAGE_MS = 3_000
+/**
+ * What the origin is asked for first while there are other agents: they may bring the rest, and what is on the wire when a
+ * request is broken off counts as sent. At least one chunk of any blob.
+ */
+const FIRST_BYTES = MAX_CHUNK_BYTES
 const SMALL_DEADLINE_MS = 2_000
 /** Peers that are asked for a small blob at the same time, the second one if the first takes its time. */
 const SMALL_STAGGER_MS = 100
 
 export type Opened =
-  | { readonly by: 'origin'; readonly body: SourceBody; readonly stop: LinkedSignal }
+  | {
+      readonly by: 'origin'
+      readonly body: SourceBody
+      readonly stop: LinkedSignal
+      /** Bytes from the beginning of the blob that the body is to hold; undefined for all of it. */
+      readonly askedBytes: number | undefined
+    }
   | {
       readonly by: 'peers'
       readonly size: number
@@ -139,10 +150,12 @@ export class TransferOpening {
     const stop = linkSignals([this.#init.signal])
     this.#originStop = stop
     try {
-      const body = await this.#components.source.open({ start: 0, end: undefined }, { signal: stop.signal })
+      const { source, swarm } = this.#components
+      const askedBytes = swarm.hasPeers ? FIRST_BYTES : undefined
+      const body = await source.open({ start: 0, end: askedBytes }, { signal: stop.signal })
       answer.resolve()
       if (this.#isDecided) stop.abort(new DOMException('the swarm was faster', 'AbortError'))
-      else this.#decide({ by: 'origin', body, stop })
+      else this.#decide({ by: 'origin', body, stop, askedBytes })
     } catch (error) {
       answer.reject(error)
       stop[Symbol.dispose]()

@@ -136,12 +136,21 @@ export class TransferRuns {
     this.schedule()
   }
 
-  /** Takes over the body of the whole blob that was opened before its size was known, from a source that was added. */
-  adopt(source: ChunkSource, body: SourceBody, stop: Stop): void {
+  /**
+   * Takes over the body that was opened before the size of the blob was known, from a source that was added.
+   * @param askedBytes of the beginning of the blob; undefined for all of it
+   */
+  adopt(
+    source: ChunkSource,
+    body: SourceBody,
+    { stop, askedBytes }: { stop: Stop; askedBytes: number | undefined },
+  ): void {
     const state = this.#sources.find((known) => known.source === source)
     if (state === undefined) throw new ShoalError('INTERNAL', 'the source was not added')
-    const { count } = this.#components.chunks
-    this.#launch(state, { from: 0, to: count, askedEnd: count, isSpare: false }, stop, body)
+    const { plan } = this.#components.partial
+    const isPart = askedBytes !== undefined && askedBytes < plan.size
+    const askedEnd = isPart ? Math.floor(askedBytes / plan.chunkBytes) : plan.count
+    this.#launch(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, body)
   }
 
   /** Starts what is to be fetched now. */
@@ -255,6 +264,7 @@ export class TransferRuns {
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
       riskLeft: hasPeers ? this.#riskLeft(now) : 0,
       isReleased: (index) => trust.isReleasedFromPeers(index),
+      isUndisputed: (index) => trust.isUndisputed(index),
       offset: this.#offset,
     }
   }

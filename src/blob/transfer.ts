@@ -250,7 +250,7 @@ export class Transfer {
       }
       const filling = this.#fill(await this.#openPartial(body.totalSize, false), isCautious)
       filling.runs.addSource(source, key)
-      filling.runs.adopt(source, body, stop)
+      filling.runs.adopt(source, body, { stop, askedBytes: opened.askedBytes })
       filling.joinSwarm()
       return { by: 'origin' }
     } catch (error) {

@@ -45,9 +45,19 @@ export class BlobSource implements ChunkSource {
   /** What is opened holds a connection until it is read, or left. @param options.signal also ends the body */
   async open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody> {
     if (range.end !== undefined && range.end <= range.start) throw new RangeError('empty range')
-    const first = await this.#request(range, options)
+    const first = await this.#beginning(range, options)
     const totalSize = first.totalSize ?? (await this.#askSize(first, options))
     return { totalSize, bytes: this.#bytes(range, first, options) }
+  }
+
+  /** Of an empty blob there is no range: some registries refuse it then. */
+  async #beginning(range: { start: number; end: number | undefined }, options: Abortable): Promise<BlobAnswer> {
+    try {
+      return await this.#request(range, options)
+    } catch (error) {
+      if (range.start > 0 || !(error instanceof OriginFailure) || error.status !== 416) throw error
+      return await this.#request({ start: 0, end: undefined }, options)
+    }
   }
 
   async #askSize(first: BlobAnswer, options: Abortable): Promise<number | undefined> {

@@ -68,6 +68,18 @@ describe('a blob of an origin', () => {
     expect(await collect(body)).toHaveLength(0)
   })
 
+  it('may be empty, where no range of it can be had', async () => {
+    digest = origin.addBlob(Buffer.alloc(0))
+    origin.inject({
+      fault: { kind: 'status', status: 416 },
+      match: { when: ({ headers }) => headers.range !== undefined },
+    })
+    const body = await open({ start: 0, end: 4096 })
+    expect(body.totalSize).toBe(0)
+    expect((await collect(body)).length).toBe(0)
+    expect(ranges()).toEqual(['bytes=0-4095', undefined])
+  })
+
   it('comes over TLS', async () => {
     await using secure = await FaultOrigin.start({ tls: true })
     secure.addBlob(content)

@@ -61,6 +61,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     mayFetch: () => 'free',
     riskLeft: Number.POSITIVE_INFINITY,
     isReleased: () => true,
+    isUndisputed: () => true,
     offset: 0,
     ...given,
   }
@@ -122,12 +123,24 @@ describe('scheduleRuns with peers', () => {
     expect(starts(steps)).toHaveLength(4)
   })
 
-  it('has the origin serve the reader while one agent’s word is all there is, and peers the rest', () => {
+  it('has the origin serve the reader where peers say different things, and peers the rest', () => {
     const steps = scheduleRuns(
-      snapshot({ sources: [ORIGIN, peer('a')], wanted: [0], isReleased: () => false, offset: 0.5 }),
+      snapshot({
+        sources: [ORIGIN, peer('a')],
+        wanted: [0],
+        isReleased: () => false,
+        isUndisputed: () => false,
+        offset: 0.5,
+      }),
     )
-    expect(steps[0]).toEqual(start('origin', 0, 2, 100))
+    expect(steps[0]).toEqual(start('origin', 0, 1))
     expect(starts(steps).slice(1)).toEqual([start('a', 50, 51), start('a', 51, 52)])
+  })
+
+  it('has a peer bring what a reader waits for, also when its word is all there is', () => {
+    const steps = scheduleRuns(snapshot({ sources: [ORIGIN, peer('a')], wanted: [0], isReleased: () => false }))
+    expect(steps[0]).toEqual(start('a', 0, 1))
+    expect(starts(steps).filter(({ source }) => source === 'origin')).toEqual([])
   })
 
   it('sizes a request by the rate of the peer, within bounds', () => {
@@ -141,7 +154,7 @@ describe('scheduleRuns with peers', () => {
   it('asks the origin for what no peer has', () => {
     const some = peer('a', { has: (index) => index < 10 })
     const steps = starts(scheduleRuns(snapshot({ sources: [ORIGIN, some] })))
-    expect(steps.find(({ source }) => source === 'origin')).toMatchObject({ from: 10, to: 12, askedEnd: 100 })
+    expect(steps.find(({ source }) => source === 'origin')).toMatchObject({ from: 10, to: 11, askedEnd: 11 })
   })
 
   it('ends the origin’s run at the next chunk when peers have what is needed and are as fast', () => {
