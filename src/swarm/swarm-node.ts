@@ -18,6 +18,7 @@ import { Bootstrap, type DialOutcome } from './bootstrap.ts'
 import { expandAddress, type Resolve } from './bootstrap-address.ts'
 import { DuplicateConnections } from './duplicate-connections.ts'
 import type { Identity } from './identity.ts'
+import { boundAnswers, MAX_PROVIDERS_TOLD } from './kad-bounds.ts'
 import type { KnownPeers } from './known-peers.ts'
 import { libp2pOptions, type SwarmLibp2p } from './libp2p-options.ts'
 import { MemberExchange } from './member-exchange.ts'
@@ -66,7 +67,7 @@ export interface SwarmNodeInit {
 
 /** What a swarm costs at most: connections, each with some 100 KiB, and records of peers that came and went. */
 const MAX_CONNECTIONS = 512
-const RECORDS = { maxPeers: 2048, maxRecords: 32_768, maxRecordsPerPeer: 8192, maxProvidersTold: 32 }
+const RECORDS = { maxPeers: 2048, maxRecords: 32_768, maxRecordsPerPeer: 8192, maxProvidersTold: MAX_PROVIDERS_TOLD }
 const STREAMS_PER_PEER = 64
 
 export class SwarmNode implements Members {
@@ -186,6 +187,7 @@ export class SwarmNode implements Members {
         dht: timing,
       }),
     )
+    boundAnswers(libp2p.services.dht)
     this.#libp2p = libp2p
     libp2p.addEventListener('connection:open', ({ detail }) => this.#opened(detail))
     libp2p.addEventListener('connection:close', ({ detail }) => this.#closed(detail))
