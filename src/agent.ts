@@ -16,6 +16,7 @@ import type { RepositoryIndex } from './blob/ports.ts'
 import type { PullServices } from './blob/services.ts'
 import { LocalContent } from './blob/shared-content.ts'
 import { SharedKnowledge } from './blob/shared-knowledge.ts'
+import { StatedSizes } from './blob/stated-sizes.ts'
 import type { Config } from './config.ts'
 import { readSecret, type SwarmConfig } from './config-swarm.ts'
 import { hasCode, ShoalError } from './errors.ts'
@@ -126,8 +127,10 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       trusted: new Set([DOCKER_HUB, config.origin.default, ...Object.keys(config.origin.registries)]),
     },
   )
+  const sizes = new StatedSizes()
   const blobs: BlobService = new BlobService(
     {
+      sizes,
       store,
       hostContent,
       origin,
@@ -143,6 +146,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   stack.defer(() => blobs.stop())
   const manifests = new ManifestService(
     {
+      sizes,
       origin,
       store,
       swarm,

@@ -25,6 +25,7 @@ import type {
 } from './ports.ts'
 import { RescuedReader } from './rescued-reader.ts'
 import type { Blobs, CacheStatus, OpenBlob } from './services.ts'
+import type { StatedSizes } from './stated-sizes.ts'
 import { type Begun, Transfer, type TransferEnd } from './transfer.ts'
 
 export interface BlobServiceComponents {
@@ -38,6 +39,7 @@ export interface BlobServiceComponents {
   readonly swarm: Swarm
   readonly access: Access
   readonly repositories: RepositoryIndex
+  readonly sizes: StatedSizes
   readonly metrics: TransferMetrics
   readonly clock: Clock
   readonly log: Logger
@@ -258,6 +260,7 @@ export class BlobService implements Blobs {
       key: identity.key,
       kept,
       isCautious: doubtedSizes !== undefined,
+      statedSize: this.#components.sizes.of(digest),
       doubtedSizes: doubtedSizes ?? new Set<number>(),
     }
     const begun = await raceAbort(transfer.begin(source, beginning), options.signal)

@@ -1,6 +1,6 @@
 /** How a blob is cut into chunks: a function of its size alone, so that all agents agree (DESIGN.md §7). */
 
-const MIN_CHUNK_BYTES = 256 * 1024
+export const MIN_CHUNK_BYTES = 256 * 1024
 export const MAX_CHUNK_BYTES = 4 * 1024 * 1024
 const TARGET_CHUNKS = 128
 

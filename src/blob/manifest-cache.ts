@@ -11,6 +11,7 @@ import { OCI_MANIFEST } from '../oci/media-type.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Access } from './access.ts'
 import type { Abortable, BlobStore, RepositoryIndex, Swarm } from './ports.ts'
+import type { StatedSizes } from './stated-sizes.ts'
 
 const CACHE_BYTES = 32 * 1024 * 1024
 /** Larger than what the origin client accepts is not a manifest. */
@@ -26,6 +27,7 @@ export interface ManifestCacheComponents {
   readonly repositories: RepositoryIndex
   readonly access: Access
   readonly swarm: Pick<Swarm, 'announce'>
+  readonly sizes: StatedSizes
   readonly log: Logger
 }
 
@@ -53,6 +55,7 @@ export class ManifestCache {
   keep(registry: string, digest: Digest, bytes: Buffer): Held {
     const held = { mediaType: this.#mediaType(registry, digest, bytes), bytes }
     this.#cache.set(cacheKey(registry, digest), held)
+    this.#components.sizes.note(bytes)
     this.#components.access.served(registry, digest)
     if (digestAlgorithm(digest) === 'sha256') this.#storeInBackground(digest, bytes)
     return held
@@ -87,6 +90,7 @@ export class ManifestCache {
       if (!isOfDigest(bytes, digest)) throw new ShoalError('DIGEST_MISMATCH', 'the stored manifest is damaged')
       const held = { mediaType: this.#mediaType(registry, digest, bytes), bytes }
       this.#cache.set(cacheKey(registry, digest), held)
+      this.#components.sizes.note(bytes)
       return held
     } catch (error) {
       options.signal.throwIfAborted()

@@ -17,9 +17,11 @@ import type { PeerKnowledge } from './peer-knowledge.ts'
 import type { Abortable, BlobStore, ListAnswer, Origin, RepositoryIndex, Scope, Swarm } from './ports.ts'
 import { answerReferrers } from './referrers.ts'
 import type { ManifestAnswer, ManifestHead, Manifests } from './services.ts'
+import type { StatedSizes } from './stated-sizes.ts'
 import { TagResolver } from './tag-resolver.ts'
 
 export interface ManifestServiceComponents {
+  readonly sizes: StatedSizes
   readonly origin: Origin
   readonly store: BlobStore
   readonly swarm: Pick<Swarm, 'hasPeers' | 'fetchSmall' | 'announce' | 'announceTag'>

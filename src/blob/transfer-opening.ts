@@ -10,7 +10,7 @@ import { isOutage, type ShoalError, toShoalError } from '../errors.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
-import { MAX_CHUNK_BYTES, planChunks } from './chunk-plan.ts'
+import { MIN_CHUNK_BYTES, planChunks } from './chunk-plan.ts'
 import type { ChunkSource, PeerSource, SourceBody } from './ports.ts'
 import type { TransferSwarm } from './transfer-swarm.ts'
 
@@ -20,9 +20,9 @@ const LONE_SIZE_MS = 1_000
 const OUTAGE_MS = 3_000
 /**
  * What the origin is asked for first while there are other agents: they may bring the rest, and what is on the wire when a
- * request is broken off counts as sent. At least one chunk of any blob.
+ * request is broken off counts as sent.
  */
-const FIRST_BYTES = MAX_CHUNK_BYTES
+const FIRST_BYTES = MIN_CHUNK_BYTES
 const SMALL_DEADLINE_MS = 2_000
 /** Peers that are asked for a small blob at the same time, the second one if the first takes its time. */
 const SMALL_STAGGER_MS = 100
@@ -56,6 +56,8 @@ export interface OpeningInit {
   readonly headStartMs: number
   /** Bytes from the swarm were wrong of late: it is not believed while the origin answers. */
   readonly isCautious: boolean
+  /** Bytes of the blob as a manifest states it that clients were given; a peer that says the same is believed. */
+  readonly statedSize: number | undefined
   /** Sizes with which the blob did not have its digest. */
   readonly doubtedSizes: ReadonlySet<number>
 }
@@ -126,8 +128,9 @@ export class TransferOpening {
   /** @param lone whether the word of one is enough; the best supported one counts then */
   #size(lone: boolean): number | undefined {
     const { swarm } = this.#components
-    const { doubtedSizes } = this.#init
+    const { doubtedSizes, statedSize } = this.#init
     const offered = new Set(swarm.peers.map((peer) => peer.size))
+    if (statedSize !== undefined && offered.has(statedSize) && !doubtedSizes.has(statedSize)) return statedSize
     const sizes = [...swarm.sizes]
       .filter(([size]) => offered.has(size) && !doubtedSizes.has(size))
       .sort(([, a], [, b]) => b.size - a.size)
@@ -151,7 +154,7 @@ export class TransferOpening {
     this.#originStop = stop
     try {
       const { source, swarm } = this.#components
-      const askedBytes = swarm.hasPeers ? FIRST_BYTES : undefined
+      const askedBytes = swarm.hasPeers && !this.#init.isCautious ? FIRST_BYTES : undefined
       const body = await source.open({ start: 0, end: askedBytes }, { signal: stop.signal })
       answer.resolve()
       if (this.#isDecided) stop.abort(new DOMException('the swarm was faster', 'AbortError'))

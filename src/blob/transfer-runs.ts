@@ -52,6 +52,12 @@ export interface RunsInit {
   readonly offset: number
 }
 
+interface OpenedBody {
+  readonly body: SourceBody
+  /** The position up to which it was asked for. */
+  readonly end: number
+}
+
 interface Running {
   readonly run: Run
   readonly ended: Promise<void>
@@ -149,8 +155,9 @@ export class TransferRuns {
     if (state === undefined) throw new ShoalError('INTERNAL', 'the source was not added')
     const { plan } = this.#components.partial
     const isPart = askedBytes !== undefined && askedBytes < plan.size
-    const askedEnd = isPart ? Math.floor(askedBytes / plan.chunkBytes) : plan.count
-    this.#launch(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, body)
+    const askedEnd = isPart ? Math.ceil(askedBytes / plan.chunkBytes) : plan.count
+    const bodyEnd = isPart ? askedBytes : plan.size
+    this.#launch(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, { body, end: bodyEnd })
   }
 
   /** Starts what is to be fetched now. */
@@ -331,7 +338,7 @@ export class TransferRuns {
     source: TransferSource,
     { from, to, askedEnd, isSpare }: { from: number; to: number; askedEnd: number; isSpare: boolean },
     stop: Stop,
-    body?: SourceBody,
+    opened?: OpenedBody,
   ): void {
     const { chunks, partial, clock } = this.#components
     const isFresh = !isSpare && chunks.of(from) === 'absent'
@@ -349,10 +356,10 @@ export class TransferRuns {
     })
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     this.#runs.set(run.id, { run, ended })
-    void this.#carryOut(run, body).then(resolve)
+    void this.#carryOut(run, opened).then(resolve)
   }
 
-  async #carryOut(run: Run, opened: SourceBody | undefined): Promise<void> {
+  async #carryOut(run: Run, opened: OpenedBody | undefined): Promise<void> {
     const first = run.next
     let failure: unknown
     try {
@@ -369,12 +376,13 @@ export class TransferRuns {
     this.schedule()
   }
 
-  async #fetch(run: Run, opened: SourceBody | undefined): Promise<void> {
+  async #fetch(run: Run, opened: OpenedBody | undefined): Promise<void> {
     const { partial, clock } = this.#components
     const { plan } = partial
     const isToTheEnd = run.askedEnd === plan.count && run.isTrusted
     const end = isToTheEnd ? undefined : chunkEnd(plan, run.askedEnd - 1)
-    const body = opened ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
+    const body =
+      opened?.body ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
     if (body.totalSize !== undefined && body.totalSize !== plan.size) {
       const detail = { before: plan.size, now: body.totalSize }
       throw new ShoalError('DIGEST_MISMATCH', 'the blob has another size than what is here of it', { detail })
@@ -389,7 +397,9 @@ export class TransferRuns {
       if (run.next >= run.end && run.end < run.askedEnd) return
     }
     if (plan.size === 0) this.#writer.arrived(run)
-    if (run.next < run.end)
+    // The rest of the chunk that it ends in was not asked for.
+    if (opened !== undefined && run.position >= opened.end) run.isCut = true
+    else if (run.next < run.end)
       throw new ShoalError(run.isTrusted ? 'ORIGIN_MISBEHAVED' : 'PEER_MISBEHAVED', 'the body ended early')
   }
 

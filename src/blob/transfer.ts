@@ -67,6 +67,8 @@ export interface Beginning {
   readonly kept: number | undefined
   /** As `OpeningInit`. */
   readonly isCautious: boolean
+  /** As `OpeningInit`. */
+  readonly statedSize: number | undefined
   readonly doubtedSizes: ReadonlySet<number>
 }
 
@@ -228,11 +230,11 @@ export class Transfer {
     return { by: 'kept' }
   }
 
-  async #beginAnew(source: ChunkSource, { key, isCautious, doubtedSizes }: Beginning): Promise<Begun> {
+  async #beginAnew(source: ChunkSource, { key, isCautious, statedSize, doubtedSizes }: Beginning): Promise<Begun> {
     const { digest, headStartMs } = this.#init
     const opened = await new TransferOpening(
       { source, swarm: this.#swarm },
-      { digest, headStartMs, isCautious, doubtedSizes, signal: this.#stop.signal },
+      { digest, headStartMs, isCautious, statedSize, doubtedSizes, signal: this.#stop.signal },
     ).run()
     if (opened.by === 'peers') {
       const filling = this.#fill(await this.#openPartial(opened.size, false), isCautious)

@@ -20,6 +20,8 @@ export interface ManifestContents {
   readonly manifests: readonly ChildManifest[]
   /** Config and layers; the blobs of an artifact. */
   readonly blobs: readonly Digest[]
+  /** Bytes of all these, as far as the document states them. */
+  readonly sizes: ReadonlyMap<Digest, number>
   /** Of all these, what the document says is to be had at other places: registries take it without having it. */
   readonly elsewhere: readonly Digest[]
 }
@@ -29,6 +31,7 @@ const NOTHING: ManifestContents = {
   artifactType: undefined,
   manifests: [],
   blobs: [],
+  sizes: new Map(),
   elsewhere: [],
 }
 
@@ -50,6 +53,7 @@ export function readManifest(bytes: Uint8Array): ManifestContents {
     artifactType: text(document['artifactType']),
     manifests,
     blobs: [...new Set([...blobs, ...schema1])],
+    sizes: new Map(described.flatMap(sizeIn)),
     elsewhere: described.filter(hasUrls).flatMap((entry) => digestsIn(entry, 'digest')),
   }
 }
@@ -81,6 +85,12 @@ function readChild(entry: Record<string, unknown>): ChildManifest[] {
 function digestsIn(entry: unknown, field: string): Digest[] {
   const value = text(object(entry)?.[field])
   return value !== undefined && isDigest(value) ? [value] : []
+}
+
+function sizeIn(entry: unknown): [Digest, number][] {
+  const size = object(entry)?.['size']
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return []
+  return digestsIn(entry, 'digest').map((digest) => [digest, size])
 }
 
 function hasUrls(entry: unknown): boolean {

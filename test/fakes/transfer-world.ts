@@ -52,7 +52,7 @@ export class TransferWorld {
 
   beginning(given: Partial<Beginning> = {}): Beginning {
     const kept = this.store.partialSize(this.digest)
-    return { key: 'anonymous', kept, isCautious: false, doubtedSizes: new Set(), ...given }
+    return { key: 'anonymous', kept, isCautious: false, statedSize: undefined, doubtedSizes: new Set(), ...given }
   }
 
   /** Reads all of the blob through a new transfer. */

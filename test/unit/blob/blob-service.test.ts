@@ -4,6 +4,7 @@ import { BlobService } from '../../../src/blob/blob-service.ts'
 import { Outages } from '../../../src/blob/outages.ts'
 import { PeerKnowledge } from '../../../src/blob/peer-knowledge.ts'
 import type { Abortable, Origin, Scope, TransferMetrics } from '../../../src/blob/ports.ts'
+import { StatedSizes } from '../../../src/blob/stated-sizes.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { FakeSource, type Faults } from '../../fakes/fake-source.ts'
@@ -80,6 +81,7 @@ function setUp() {
   const hostContent = { open: async () => undefined, has: async () => false }
   const blobs = new BlobService(
     {
+      sizes: new StatedSizes(),
       store,
       hostContent,
       origin: port,
@@ -208,7 +210,7 @@ describe('a blob that nobody else has', () => {
     swarm.searchMs = 60_000
     const begun = performance.now()
     const pulling = pull()
-    await expect.poll(() => origin.gets, { interval: 1 }).toBe(1)
+    await expect.poll(() => origin.gets, { interval: 1 }).toBeGreaterThan(0)
     expect(performance.now() - begun).toBeLessThan(500)
     expect((await pulling).equals(BLOB)).toBe(true)
   })

@@ -5,6 +5,7 @@ import { Outages } from '../../../src/blob/outages.ts'
 import { PeerKnowledge } from '../../../src/blob/peer-knowledge.ts'
 import type { Origin, Scope } from '../../../src/blob/ports.ts'
 import { SharedKnowledge } from '../../../src/blob/shared-knowledge.ts'
+import { StatedSizes } from '../../../src/blob/stated-sizes.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
@@ -80,7 +81,19 @@ export function manifestWorld(init: { shareTags?: boolean; headStartMs?: number;
   const isBlobHere = async (repository: typeof REPOSITORY, digest: Digest): Promise<boolean> =>
     access.isLinked(repository, digest) && store.stat(digest) !== undefined
   const manifests = new ManifestService(
-    { origin, store, swarm, peers, repositories, access, outages, isBlobHere, clock, log: silentLog },
+    {
+      sizes: new StatedSizes(),
+      origin,
+      store,
+      swarm,
+      peers,
+      repositories,
+      access,
+      outages,
+      isBlobHere,
+      clock,
+      log: silentLog,
+    },
     { outageMs: DAY_MS, platform: { os: 'linux', architecture: 'amd64' }, headStartMs, shareTags },
   )
   return {

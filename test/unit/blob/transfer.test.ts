@@ -63,7 +63,7 @@ describe('a transfer with peers that agree', () => {
   })
 
   it('goes on with them when the origin vanishes', async () => {
-    const world = new TransferWorld(BLOB, { origin: { goneAfter: 2 * CHUNK, pieceMs: 10 } })
+    const world = new TransferWorld(BLOB, { origin: { goneAfter: 6 * CHUNK, pieceMs: 10 } })
     const pulling = world.pull()
     await expect.poll(() => world.received.origin).toBeGreaterThan(0)
     withHonestPeers(world, 'a', 'b')
