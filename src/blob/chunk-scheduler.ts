@@ -61,6 +61,8 @@ export interface Snapshot {
   readonly wanted: readonly WantedChunk[]
   /** Whether the chunk can be checked when a peer brings it; `risky`: on the word of signers that nothing has confirmed. */
   mayFetch(index: number): 'free' | 'risky' | 'no'
+  /** Milliseconds since the transfer could begin to ask. */
+  readonly ageMs: number
   /** How many risky chunks may be asked for now. */
   readonly riskLeft: number
   /** Whether readers may have the chunk as soon as a peer has brought it. */

@@ -16,6 +16,8 @@ const AHEAD_CHUNKS = { min: 2, max: 16 } as const
 /** While there are peers, one request to the origin is for so much: it is not broken off, whoever brings the same meanwhile. */
 const REQUEST_SECONDS = 0.5
 const REQUEST_BYTES = { min: 1024 * 1024, max: 16 * 1024 * 1024 } as const
+/** So long a second word for what one peer states is waited for before the origin is asked for a chunk to compare. */
+const SECOND_WORD_MS = 40
 /** What is left of a request is read to its end. */
 const WORTH_CUTTING_BYTES = 4 * 1024 * 1024
 /** Peers that bring this share of the origin's rate take over. */
@@ -38,7 +40,7 @@ export class OriginPolicy {
     if (this.#source === undefined) return
     const run = this.#draft.runOf(chunk)
     if (run === undefined) {
-      if (this.#draft.snapshot.stateOf(chunk) === 'there') return
+      if (this.#draft.snapshot.stateOf(chunk) === 'there' || this.#isCheckedOn(chunk)) return
       if (this.#isFull) this.#cutShortWhatNobodyAwaits()
       else this.#start(this.#source, chunk)
     } else if (run.kind === 'origin' && run.id !== undefined && this.#isBeyondReach(run, chunk) && !this.#isFull) {
@@ -72,7 +74,7 @@ export class OriginPolicy {
     const first = this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0
     for (let step = 0; step < count; step++) {
       const chunk = (first + step) % count
-      if (!this.#draft.isOpen(chunk) || this.#peers.canBring(chunk)) continue
+      if (!this.#draft.isOpen(chunk) || this.#peers.canBring(chunk) || this.#isCheckedOn(chunk)) continue
       this.#start(this.#source, chunk)
       return
     }
@@ -83,6 +85,12 @@ export class OriginPolicy {
     if (this.#source === undefined || this.#isFull) return false
     this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
     return true
+  }
+
+  /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */
+  #isCheckedOn(chunk: number): boolean {
+    if (!this.#peers.isUnconfirmed(chunk)) return false
+    return this.#draft.snapshot.ageMs < SECOND_WORD_MS || this.#draft.runs.some(({ kind }) => kind === 'origin')
   }
 
   get #isFull(): boolean {
@@ -101,6 +109,7 @@ export class OriginPolicy {
     const kind = snapshot.stateOf(from)
     const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
     if (!this.#peers.areThere) return this.#draft.start(source, from, end)
+    if (this.#peers.isUnconfirmed(from)) return this.#draft.start(source, from, from + 1)
     const { chunkBytes } = snapshot.plan
     const wanted = (source.bytesPerSecond ?? 0) * REQUEST_SECONDS
     const bytes = Math.min(REQUEST_BYTES.max, Math.max(REQUEST_BYTES.min, wanted))

@@ -34,7 +34,12 @@ export class PeerPolicy {
   }
 
   canBring(chunk: number): boolean {
-    return this.#mayAsk(chunk) && this.#peers.some((peer) => peer.has(chunk))
+    return this.#mayAsk(chunk) && this.#has(chunk)
+  }
+
+  /** Peers have it, but so much is on its way on their word alone that more has to wait until it is confirmed. */
+  isUnconfirmed(chunk: number): boolean {
+    return this.#draft.snapshot.mayFetch(chunk) === 'risky' && !this.#mayAsk(chunk) && this.#has(chunk)
   }
 
   /** @returns whether peers see to it that the reader gets the chunk */
@@ -79,6 +84,10 @@ export class PeerPolicy {
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
     return true
+  }
+
+  #has(chunk: number): boolean {
+    return this.#peers.some((peer) => peer.has(chunk))
   }
 
   #firstStart(open: readonly number[]): { peer: SourceView; chunk: number } | undefined {

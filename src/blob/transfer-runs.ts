@@ -73,6 +73,7 @@ export class TransferRuns {
   #lastId = 0
   #stopped = false
   #originFrom = 0
+  readonly #beganAt: number
   #ownAt: number
   #newsUntil = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
@@ -81,6 +82,7 @@ export class TransferRuns {
     this.#components = components
     this.#offset = init.offset
     this.#ownAt = components.clock()
+    this.#beganAt = this.#ownAt
     const { partial, chunks, metrics, events } = components
     const runs = (): Iterable<Run> => this.#all()
     const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
@@ -269,6 +271,7 @@ export class TransferRuns {
       sources: usable.map((source) => source.view(this.#unjudged(source, runs))),
       wanted: events.wanted(),
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
+      ageMs: now - this.#beganAt,
       riskLeft: hasPeers ? this.#riskLeft(now) : 0,
       isReleased: (index) => trust.isReleasedFromPeers(index),
       isUndisputed: (index) => trust.isUndisputed(index),

@@ -59,6 +59,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     sources: [ORIGIN],
     wanted: wanted.map((chunk) => ({ chunk, waitedMs })),
     mayFetch: () => 'free',
+    ageMs: 1_000,
     riskLeft: Number.POSITIVE_INFINITY,
     isReleased: () => true,
     isUndisputed: () => true,
