@@ -17,7 +17,7 @@ ENV NODE_ENV=production NODE_COMPILE_CACHE=/opt/shoal/compiled MALLOC_ARENA_MAX=
 RUN node src/main.ts --version
 USER node
 VOLUME /var/lib/shoal
-EXPOSE 5050 5053
+EXPOSE 5050 5051 5052 5053
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
   CMD ["node", "/opt/shoal/src/main.ts", "status", "--json"]
 ENTRYPOINT ["node", "--expose-gc", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "/opt/shoal/src/main.ts"]

@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls'
 import type { Abortable } from '../blob/ports.ts'
-import { hasCode, type ShoalError } from '../errors.ts'
+import { type ErrorCode, hasCode, type ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
@@ -41,7 +41,14 @@ interface Components {
   readonly certificate: LaneCertificate
   readonly clock: Clock
   readonly log: Logger
-  readonly metrics: Pick<SwarmMetrics, 'received'>
+  readonly metrics: Pick<SwarmMetrics, 'received' | 'laneAsked'>
+}
+
+const OUTCOMES: Partial<Record<ErrorCode, Parameters<SwarmMetrics['laneAsked']>[0]>> = {
+  PEER_LACKS: 'lacked',
+  PEER_BUSY: 'busy',
+  PEER_UNAVAILABLE: 'unavailable',
+  PEER_MISBEHAVED: 'misbehaved',
 }
 
 interface Peer {
@@ -99,6 +106,18 @@ export class LaneClient implements Lane {
   }
 
   async fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+    const { metrics } = this.#components
+    try {
+      const answer = await this.#fetch(peer, request, options)
+      metrics.laneAsked('answered')
+      return answer
+    } catch (error) {
+      metrics.laneAsked((hasCode(error) && OUTCOMES[error.code]) || 'left')
+      throw error
+    }
+  }
+
+  async #fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
     const { range } = request
     if (range !== undefined && !(range.start < range.end)) throw new RangeError('empty range')
     if (this.#stopping.signal.aborted) throw unavailable(peer, 'the lane is closed')

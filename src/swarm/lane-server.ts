@@ -58,7 +58,7 @@ interface Components {
   readonly certificate: LaneCertificate
   readonly clock: Clock
   readonly log: Logger
-  readonly metrics: Pick<SwarmMetrics, 'sent'>
+  readonly metrics: Pick<SwarmMetrics, 'sent' | 'laneServed'>
 }
 
 /**
@@ -234,6 +234,7 @@ export class LaneServer {
     response.sendDate = false
     const outcome = await this.#routes.answer(request, response, guest.peer, progress, left)
     request.socket.off('close', onClose)
+    metrics.laneServed(outcome)
     log.debug({ peer: guest.peer, via: guest.via, outcome, ms: clock() - begun }, 'a request at the lane')
     guest.waiting -= 1
     if (guest.waiting === 0) this.#guests.idle(guest)

@@ -17,8 +17,8 @@ export interface SwarmMetrics {
   sent(via: 'lane' | 'stream', bytes: number): void
   /** A peer's request for bytes has ended. `cut`: its body could not be completed, or the peer left. */
   laneServed(outcome: 'served' | 'lacked' | 'busy' | 'refused' | 'cut'): void
-  /** A request to a peer has ended. `left`: nobody needed it any more. */
-  laneAsked(outcome: 'delivered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
+  /** A peer has answered a request, or will not. `left`: nobody needed it any more. */
+  laneAsked(outcome: 'answered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
 }
 
 /** For agents and tests that count nothing. */

@@ -15,8 +15,8 @@ export interface SwarmCounters {
   sent(via: Via, bytes: number): void
   /** A peer's request for bytes has ended. `cut`: its body was not completed, or the peer left. */
   laneServed(outcome: 'served' | 'lacked' | 'busy' | 'refused' | 'cut'): void
-  /** A request to a peer has ended. `left`: nobody needed it any more. */
-  laneAsked(outcome: 'delivered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
+  /** A peer has answered a request, or will not. `left`: nobody needed it any more. */
+  laneAsked(outcome: 'answered' | 'lacked' | 'busy' | 'unavailable' | 'misbehaved' | 'left'): void
 }
 
 /** What the DHT's directory reports. */

@@ -41,6 +41,7 @@ async function pair(lane: 'open' | 'closed' | 'none', limits: Partial<typeof SER
       },
       prepare: (node) => {
         const metrics = {
+          laneServed: () => {},
           sent: (via: 'lane' | 'stream', bytes: number) => {
             sent[via] += bytes
           },
@@ -67,6 +68,7 @@ async function pair(lane: 'open' | 'closed' | 'none', limits: Partial<typeof SER
   const [server] = servers
   if (serving === undefined || asking === undefined || server === undefined) throw new Error('no swarm')
   const metrics = {
+    laneAsked: () => {},
     received: (via: 'lane' | 'stream', bytes: number) => {
       counts[via] += bytes
     },

@@ -74,7 +74,7 @@ it('counts what the swarm and its lane report', async () => {
   swarm.sent('lane', 7)
   swarm.sent('stream', 1)
   metrics.swarm.laneServed('busy')
-  metrics.swarm.laneAsked('delivered')
+  metrics.swarm.laneAsked('answered')
   metrics.transfers.wasted('peer', 3)
   const text = await metrics.text()
   for (const line of [
@@ -88,7 +88,7 @@ it('counts what the swarm and its lane report', async () => {
     'shoal_lane_sent_bytes_total{via="lane"} 7',
     'shoal_lane_sent_bytes_total{via="stream"} 1',
     'shoal_lane_requests_served_total{outcome="busy"} 1',
-    'shoal_lane_requests_total{outcome="delivered"} 1',
+    'shoal_lane_requests_total{outcome="answered"} 1',
     'shoal_dht_lookup_seconds_count{outcome="found"} 1',
     'shoal_dht_announces_total{outcome="sent"} 1',
     'shoal_wasted_bytes_total{source="peer"} 3',
