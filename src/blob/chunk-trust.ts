@@ -73,6 +73,13 @@ export class ChunkTrust {
     return isReleased(this.#components.book.outlook(index), true)
   }
 
+  /** Whether the peer may have the version that is taken: who itself states another one gives that. */
+  mayComeFrom(peer: string, index: number): boolean {
+    const expected = this.expected.get(index)
+    if (expected === undefined) return true
+    return (this.#components.book.statedBy(peer, index) ?? expected) === expected
+  }
+
   /** Whether a chunk that a peer brought is kept. */
   accepts(index: number, hash: ChunkHash): boolean {
     const expected = this.expected.get(index)

@@ -145,13 +145,20 @@ export class ClaimBook {
     return ![...(signers ?? [])].some((signer) => this.#confirmed.has(signer))
   }
 
-  /** What each signer states that is not banned, by index. */
+  /** What counts of the signer's word about the chunk; undefined: nothing. */
+  statedBy(signer: string, index: number): ChunkHash | undefined {
+    for (const [hash, signers] of this.#chunks.get(index) ?? []) if (signers.has(signer)) return hash
+    return undefined
+  }
+
+  /** What each signer states that is not banned, by index; first those who say that they had the whole blob. */
   bySigner(): Map<string, Map<number, ChunkHash>> {
     const signers = new Map<string, Map<number, ChunkHash>>()
-    for (const { signer, hashes } of this.#statements) {
+    const mapsFirst = this.#statements.toSorted((a, b) => Number(b.kind === 'map') - Number(a.kind === 'map'))
+    for (const { signer, hashes } of mapsFirst) {
       if (this.#banned.has(signer)) continue
       const known = signers.get(signer) ?? new Map<number, ChunkHash>()
-      for (const [index, hash] of hashes) if (index < this.#plan.count) known.set(index, hash)
+      for (const [index, hash] of hashes) if (index < this.#plan.count && !known.has(index)) known.set(index, hash)
       signers.set(signer, known)
     }
     return signers

@@ -44,6 +44,7 @@ it('every pull from an agent that lives ends with the right bytes, whoever else 
   const churn = new Churn({ origin, agents: fleet.agents }, { seed })
   await churn.run(CHURN_MS)
   const { wrongBytes, failures, whole } = churn.pulls
+  process.stdout.write(`swarm-churn: ${whole} pulls, ${churn.deaths} kills\n`)
   expect({ wrongBytes, failures }).toEqual({ wrongBytes: 0, failures: [] })
   expect(churn.deaths).toBeGreaterThan(CHURN_MS / 5_000)
   expect(whole).toBeGreaterThan(CHURN_MS / 1_000)

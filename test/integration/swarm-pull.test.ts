@@ -113,6 +113,7 @@ describe('in the middle of a blob', () => {
     }
     await Promise.all([...all, pulling])
     pulls.check(1)
+    await last.idle()
     expect(await last.storedDigests()).toEqual([blob.digest])
   })
 })
