@@ -176,6 +176,16 @@ describe('scheduleRuns with peers', () => {
     expect(starts(steps).filter(({ source }) => source !== 'origin')).toHaveLength(2)
   })
 
+  it('asks a peer for no more chunks than it may have unchecked', () => {
+    const fast = { bytesPerSecond: 100 * MIB }
+    const asked = (chunksLeft: number): number => {
+      const steps = scheduleRuns(snapshot({ sources: [peer('a', { ...fast, chunksLeft })] }))
+      return steps.reduce((sum, step) => sum + (step.type === 'start' ? step.to - step.from : 0), 0)
+    }
+    expect([asked(0), asked(1), asked(3)]).toEqual([0, 1, 3])
+    expect(asked(1_000)).toBeGreaterThan(3)
+  })
+
   it('leaves a peer that has gone silent', () => {
     const runs = [peerRun(1, 3, 5, { silentMs: 2_000 })]
     expect(scheduleRuns(snapshot({ sources: [peer('a')], runs }))[0]).toEqual({ type: 'give-up', run: 1 })

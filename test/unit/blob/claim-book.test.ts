@@ -25,6 +25,26 @@ function says(signer: string, hashes: Record<number, string>, given: Partial<Chu
 }
 
 describe('ClaimBook', () => {
+  it('names those who say they had the whole blob before others, with what their map says', () => {
+    const claims = book()
+    claims.add(says('liar', { 0: 'x', 1: 'x' }))
+    claims.add(says('honest', { 0: 'z' }))
+    claims.add(says('honest', { 0: 'y', 1: 'y' }, { kind: 'map' }))
+    expect([...claims.bySigner().keys()]).toEqual(['honest', 'liar'])
+    expect(claims.bySigner().get('honest')?.get(0)).toBe('y')
+    expect([claims.statedBy('honest', 0), claims.statedBy('liar', 0)]).toEqual(['y', 'x'])
+  })
+
+  it('says who was contradicted by the origin, and takes nothing more from it', () => {
+    const claims = book()
+    claims.add(says('liar', { 0: 'x', 1: 'x' }))
+    claims.addOwn(0, 'y')
+    expect([...claims.contradicted]).toEqual(['liar'])
+    expect(claims.statedBy('liar', 1)).toBeUndefined()
+    expect(claims.wasStated(1, 'x', 'liar')).toBe(true)
+    expect(claims.wasStated(1, 'x', 'honest')).toBe(false)
+  })
+
   it('grows from one word over two to that of the origin', () => {
     const claims = book()
     expect(claims.evidence(0, 'x')).toBe('none')
