@@ -46,8 +46,8 @@ it('every pull from an agent that lives ends with the right bytes, whoever else 
   const { wrongBytes, failures, whole } = churn.pulls
   process.stdout.write(`swarm-churn: ${whole} pulls, ${churn.deaths} kills\n`)
   expect({ wrongBytes, failures }).toEqual({ wrongBytes: 0, failures: [] })
-  expect(churn.deaths).toBeGreaterThan(CHURN_MS / 5_000)
-  expect(whole).toBeGreaterThan(CHURN_MS / 1_000)
+  expect(churn.deaths).toBeGreaterThan(CHURN_MS / 8_000)
+  expect(whole).toBeGreaterThan(CHURN_MS / 2_000)
   await churn.pullAllEverywhere()
   const statuses = await Promise.all(fleet.agents.map((agent) => agent.status()))
   expect(statuses.map(({ swarm }) => swarm?.banned)).toEqual(statuses.map(() => 0))
