@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AgentBackend } from './admin-backend.ts'
+import type { AgentSwarm, AgentSwarmComponents, AgentSwarmInit } from './agent-swarm.ts'
 import { Access } from './blob/access.ts'
 import { BlobService } from './blob/blob-service.ts'
 import { ManifestService } from './blob/manifest-service.ts'
@@ -238,12 +239,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   }
 }
 
-type OpenSwarm = typeof import('./agent-swarm.ts').openSwarm
-
 /** libp2p is loaded only where it is used: it takes a third of the memory of an idle agent. */
-async function openSwarm(...parameters: Parameters<OpenSwarm>): ReturnType<OpenSwarm> {
+async function openSwarm(
+  components: AgentSwarmComponents,
+  init: AgentSwarmInit,
+  stack: AsyncDisposableStack,
+): Promise<AgentSwarm> {
   const loaded = await import('./agent-swarm.ts')
-  return await loaded.openSwarm(...parameters)
+  return await loaded.openSwarm(components, init, stack)
 }
 
 /** @throws ShoalError CONFIG_INVALID */

@@ -268,10 +268,9 @@ export class TransferRuns {
       plan: partial.plan,
       stateOf: (index) => (isLanding(index) ? 'there' : trust.stateOf(index)),
       runs: views,
-      sources: usable.map((source) => ({
-        ...source.view(this.#unjudged(source, runs)),
-        has: (index) => source.has(index) && trust.mayComeFrom(source.key, index),
-      })),
+      sources: usable.map((source) =>
+        source.view(this.#unjudged(source, runs), (index) => trust.mayComeFrom(source.key, index)),
+      ),
       wanted: events.wanted(),
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
       ageMs: now - this.#beganAt,

@@ -21,6 +21,8 @@ const MAX_FAILURES = 2
 const TRIAL_CHUNKS = 2
 /** Weight of the newest run in the rate. */
 const NEWEST = 0.5
+/** A shorter answer of the origin says little about its rate: its first bytes may have waited somewhere near. */
+const MIN_ORIGIN_RUN_MS = 50
 
 /** One source of a transfer: what it did so far, and whether it may be asked. */
 export class TransferSource {
@@ -35,6 +37,7 @@ export class TransferSource {
   #failures = 0
   #busy = 0
   #bytesPerSecond: number | undefined
+  #bytesReceived = 0
   #goodChunks = 0
   /** The origin has contradicted what it states: what it gives would not be taken. */
   #isDoubted = false
@@ -68,23 +71,28 @@ export class TransferSource {
     return this.error === undefined && this.#restUntil <= now && !this.#isDoubted
   }
 
-  /** @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad */
-  view(unjudged: number): SourceView {
+  /**
+   * @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad
+   * @param mayBring whether a chunk is taken from it
+   */
+  view(unjudged: number, mayBring: (index: number) => boolean): SourceView {
     const trial = TRIAL_CHUNKS + this.#goodChunks - unjudged
     return {
       id: this.id,
       kind: this.source.kind,
-      has: (index) => this.has(index),
+      has: (index) => this.has(index) && mayBring(index),
       maxRuns: this.#maxRuns,
       chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
       bytesPerSecond: this.#bytesPerSecond,
+      bytesReceived: this.#bytesReceived,
       isSlow: this.#late > 0,
     }
   }
 
   /** A run has brought something. */
   brought(bytes: number, ms: number): void {
-    const rate = (bytes * 1_000) / Math.max(1, ms)
+    const rate = (bytes * 1_000) / Math.max(this.peer === undefined ? MIN_ORIGIN_RUN_MS : 1, ms)
+    this.#bytesReceived += bytes
     this.#bytesPerSecond =
       this.#bytesPerSecond === undefined ? rate : this.#bytesPerSecond * (1 - NEWEST) + rate * NEWEST
     this.#failures = 0

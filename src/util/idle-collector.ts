@@ -54,5 +54,8 @@ export class IdleCollector {
 /** What `--expose-gc` offers, if it is given. Last resort: also weakly held things go, and pages are given back. */
 export function collectorOfRuntime(): (() => void) | undefined {
   const { gc } = globalThis
-  return gc === undefined ? undefined : () => void gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  if (gc === undefined) return undefined
+  return () => {
+    gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  }
 }

@@ -42,11 +42,11 @@ describe('a chunk log', () => {
         const parsed = parseChunkLog(logOf(entries))
         const sure = new Map(entries.map(([index, , isSure]) => [index, isSure]))
         expect(parsed?.claimed).toEqual(new Map(entries.map(([index, hash]) => [index, hash])))
-        expect([...(parsed?.unsure ?? [])].sort()).toEqual(
+        expect([...(parsed?.unsure ?? [])].toSorted((a, b) => a - b)).toEqual(
           [...sure]
             .filter(([, isSure]) => !isSure)
             .map(([index]) => index)
-            .sort(),
+            .toSorted((a, b) => a - b),
         )
       }),
     )
