@@ -41,6 +41,8 @@ export interface SourceView {
   readonly chunksLeft: number
   /** Undefined while it has brought nothing yet. */
   readonly bytesPerSecond: number | undefined
+  /** By its runs that ended. */
+  readonly bytesReceived: number
   /** A reader had to wait for it. */
   readonly isSlow: boolean
 }

@@ -20,6 +20,8 @@ const MAX_SPARES = 2
 
 export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
   const { wanted, sources } = draft.snapshot
+  // A chunk that is here and held back may have to wait for the whole blob, and so for every run.
+  const isAllAwaited = wanted.some(({ chunk }) => draft.snapshot.stateOf(chunk) !== 'missing')
   for (const run of draft.runs) {
     if (run.view === undefined) continue
     if (run.kind === 'origin') {
@@ -27,7 +29,7 @@ export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
       if (run.view.silentMs >= ORIGIN_STALL_MS && isReplaceable) draft.giveUp(run)
       continue
     }
-    const isAwaited = wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end)
+    const isAwaited = isAllAwaited || wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end)
     const isReplaceable = sources.some(({ kind, id }) => kind === 'origin' || (id !== run.source && peers.areThere))
     if (run.view.silentMs >= (isAwaited && isReplaceable ? STALL_IN_NEED_MS : STALL_MS)) draft.giveUp(run)
   }

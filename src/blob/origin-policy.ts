@@ -22,6 +22,12 @@ const SECOND_WORD_MS = 40
 const WORTH_CUTTING_BYTES = 4 * 1024 * 1024
 /** Peers that bring this share of the origin's rate take over. */
 const TAKE_OVER_SHARE = 0.8
+/** Peers have so long to show how fast they are, and may be slower than the origin if they are done as soon as this. */
+const RATED_MS = 500
+const WORTH_HELPING_SECONDS = 0.5
+/** An origin that brought less may be faster than it seems: it is tried where few agents do so. */
+const KNOWN_BYTES = 4 * 1024 * 1024
+const FEW_PEERS = 3
 
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {
@@ -71,13 +77,27 @@ export class OriginPolicy {
     )
     if (this.#source === undefined || isBusy || this.#isFull) return
     const { count } = snapshot.plan
-    const first = this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0
+    const helps = this.#isFasterThanPeers(this.#source)
+    const place = helps ? snapshot.wanted[0]?.chunk : undefined
+    const first = place ?? (this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0)
     for (let step = 0; step < count; step++) {
       const chunk = (first + step) % count
-      if (!this.#draft.isOpen(chunk) || this.#peers.canBring(chunk) || this.#isCheckedOn(chunk)) continue
+      if (!this.#draft.isOpen(chunk) || (!helps && this.#peers.canBring(chunk)) || this.#isCheckedOn(chunk)) continue
       this.#start(this.#source, chunk)
       return
     }
+  }
+
+  /** Whether a reader would be done later with the peers that are there than without any. */
+  #isFasterThanPeers(source: SourceView): boolean {
+    const { wanted, ageMs, plan } = this.#draft.snapshot
+    if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
+    const rate = this.#peers.expectedRate
+    const isUnknown = source.bytesReceived < KNOWN_BYTES && this.#peers.count <= FEW_PEERS
+    if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * TAKE_OVER_SHARE) return false
+    let open = 0
+    for (let chunk = 0; chunk < plan.count; chunk++) if (this.#draft.isOpen(chunk)) open += 1
+    return open * plan.chunkBytes > rate * WORTH_HELPING_SECONDS
   }
 
   /** Asks for a chunk that another source is late with. @returns whether it could */

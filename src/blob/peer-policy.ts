@@ -8,8 +8,11 @@ const MAX_RUN_BYTES = 16 * 1024 * 1024
 const WINDOW_BYTES = 16 * 1024 * 1024
 /** So long a reader waits for a peer to be free before the origin is asked. */
 const PATIENCE_MS = 200
-/** Of a peer that has brought nothing yet. */
+/** Of a peer that has brought nothing yet, until its first run is of this age. */
 const GUESSED_RATE = 10 * 1024 * 1024
+const GUESSED_MS = 500
+/** What is silent for so long has no rate. */
+const SILENT_MS = 400
 
 /** What peers are asked for. Part of `chunk-scheduler`. */
 export class PeerPolicy {
@@ -31,6 +34,15 @@ export class PeerPolicy {
   /** Of all that may be asked, together. */
   get bytesPerSecond(): number {
     return this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+  }
+
+  get count(): number {
+    return this.#peers.length
+  }
+
+  /** Bytes per second of all that may be asked, with the requests that run. */
+  get expectedRate(): number {
+    return this.#peers.reduce((sum, peer) => sum + this.#expectedRateOf(peer), 0)
   }
 
   canBring(chunk: number): boolean {
@@ -84,6 +96,15 @@ export class PeerPolicy {
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
     return true
+  }
+
+  #expectedRateOf(peer: SourceView): number {
+    const runs = this.#draft.runs.filter(({ source }) => source === peer.id)
+    if (runs.some(({ view }) => view !== undefined && view.silentMs >= SILENT_MS)) return 0
+    if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * Math.max(1, runs.length)
+    const rated = runs.filter(({ view }) => view !== undefined && view.ageMs >= GUESSED_MS)
+    if (rated.length === 0) return GUESSED_RATE
+    return rated.reduce((sum, { view }) => sum + (view?.bytesPerSecond ?? 0), 0)
   }
 
   #has(chunk: number): boolean {

@@ -19,6 +19,7 @@ const ORIGIN: SourceView = {
   maxRuns: 4,
   chunksLeft: Number.POSITIVE_INFINITY,
   bytesPerSecond: undefined,
+  bytesReceived: 100 * MIB,
   isSlow: false,
 }
 
@@ -30,6 +31,7 @@ function peer(id: string, given: Partial<SourceView> = {}): SourceView {
     maxRuns: 2,
     chunksLeft: 1_000,
     bytesPerSecond: undefined,
+    bytesReceived: 0,
     isSlow: false,
     ...given,
   }
@@ -156,6 +158,24 @@ describe('scheduleRuns with peers', () => {
     const some = peer('a', { has: (index) => index < 10 })
     const steps = starts(scheduleRuns(snapshot({ sources: [ORIGIN, some] })))
     expect(steps.find(({ source }) => source === 'origin')).toMatchObject({ from: 10, to: 11, askedEnd: 11 })
+  })
+
+  it('has the origin help where a reader waits and the peers are slower, and only there', () => {
+    const helps = (given: { rate?: number; wanted?: number[]; ageMs?: number; received?: number; peers?: number }) => {
+      const { rate = MIB, wanted = [7], ageMs = 1_000, received = 100 * MIB, peers = 1 } = given
+      const origin = { ...ORIGIN, bytesPerSecond: 40 * MIB, bytesReceived: received }
+      const slow = Array.from({ length: peers }, (_, at) => peer(`p${at}`, { bytesPerSecond: rate, isSlow: false }))
+      const steps = starts(scheduleRuns(snapshot({ sources: [origin, ...slow], wanted, ageMs })))
+      return steps.some(({ source, to }) => source === 'origin' && to <= 100)
+    }
+    expect(helps({})).toBe(true)
+    expect(helps({ rate: 40 * MIB })).toBe(false)
+    expect(helps({ peers: 40 })).toBe(false)
+    expect(helps({ wanted: [] })).toBe(false)
+    expect(helps({ ageMs: 100 })).toBe(false)
+    // What is thought of its rate rests on first bytes.
+    expect(helps({ rate: 40 * MIB, received: MIB })).toBe(true)
+    expect(helps({ rate: 40 * MIB, received: MIB, peers: 4 })).toBe(false)
   })
 
   it('ends the origin’s run at the next chunk when peers have what is needed and are as fast', () => {

@@ -200,6 +200,18 @@ describe('the word of one agent', () => {
     expect(world.received.peer).toBeGreaterThan(BLOB.length / 4)
   })
 
+  it('keeps no reader from a faster origin, however steadily the peer brings it', async () => {
+    const blob = Buffer.concat([BLOB, BLOB, BLOB, BLOB])
+    const world = new TransferWorld(blob, { origin: { pieceMs: 1 } })
+    const slow = new FakePeer('slow', blob, { faults: { pieceMs: 100 } })
+    world.swarm.add(slow, statementOf('slow', world.digest, blob))
+    const begun = performance.now()
+    const { seen, error } = await world.pull()
+    expect([error, seen.equals(blob)]).toEqual([undefined, true])
+    const aloneMs = ((blob.length / (64 * 1024)) * 100) / 2
+    expect(performance.now() - begun).toBeLessThan(aloneMs / 2)
+  })
+
   it('is enough after a while when the origin is out, but not for the last chunk', async () => {
     const world = new TransferWorld(BLOB, { origin: { refusal: OUT } })
     const peer = new FakePeer('a', BLOB, { chunks: [0, 1, 2] })
