@@ -1,5 +1,5 @@
 /**
- * Keeps the bans across restarts: a JSON file that is replaced as a whole. Owns the writes to it, one at a time, the newest state last. A file
+ * Keeps the bans across restarts, and which proofs have counted: a JSON file that is replaced as a whole. Owns the writes to it, one at a time, the newest state last. A file
  * that can't be read or written costs the memory of bans, nothing else.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
@@ -8,6 +8,12 @@ import type { Logger } from '../util/logger.ts'
 import type { Ban } from './swarm-ports.ts'
 
 const MAX_FILE_BYTES = 1024 * 1024
+
+export interface BanRecord {
+  readonly bans: readonly Ban[]
+  /** Keys of proofs that counted once, the oldest first. */
+  readonly spent: readonly string[]
+}
 
 const time = z.number().nonnegative()
 const schema = z.object({
@@ -20,12 +26,13 @@ const schema = z.object({
       fromPeer: z.string().max(128).optional(),
     }),
   ),
+  spent: z.array(z.string().max(64)).default([]),
 })
 
 export class BanFile {
   readonly #log: Logger
   readonly #path: string
-  #next: readonly Ban[] | undefined
+  #next: BanRecord | undefined
   #writing: Promise<void> | undefined
 
   constructor(components: { readonly log: Logger }, init: { readonly path: string }) {
@@ -33,27 +40,25 @@ export class BanFile {
     this.#path = init.path
   }
 
-  async load(): Promise<readonly Ban[]> {
+  async load(): Promise<BanRecord> {
     try {
       const text = await readFile(this.#path)
       if (text.length > MAX_FILE_BYTES) throw new RangeError('too long')
-      return schema.parse(JSON.parse(text.toString())).bans.map(({ fromPeer, peer, reason, since, until }) => ({
-        peer,
-        reason,
-        since,
-        until,
-        fromPeer,
-      }))
+      const { bans, spent } = schema.parse(JSON.parse(text.toString()))
+      return {
+        bans: bans.map(({ fromPeer, peer, reason, since, until }) => ({ peer, reason, since, until, fromPeer })),
+        spent,
+      }
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       if (!isMissing) this.#log.warn({ err: error, path: this.#path }, 'bans of earlier runs can not be read')
-      return []
+      return { bans: [], spent: [] }
     }
   }
 
   /** Soon, in the background. */
-  save(bans: readonly Ban[]): void {
-    this.#next = bans
+  save(record: BanRecord): void {
+    this.#next = record
     this.#writing ??= this.#write()
   }
 
@@ -65,9 +70,9 @@ export class BanFile {
   async #write(): Promise<void> {
     try {
       while (this.#next !== undefined) {
-        const bans = this.#next
+        const record = this.#next
         this.#next = undefined
-        await writeFile(`${this.#path}.new`, JSON.stringify({ bans }), { mode: 0o600 })
+        await writeFile(`${this.#path}.new`, JSON.stringify(record), { mode: 0o600 })
         await rename(`${this.#path}.new`, this.#path)
       }
     } catch (error) {

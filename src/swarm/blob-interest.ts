@@ -16,6 +16,7 @@ export const MAX_ASKED = 24
 /** Each costs memory and a place in every message about it. */
 const MAX_STATEMENTS = 4_096
 const MAX_OF_STRANGERS = 256
+const MAX_UNTOLD = 64
 /** Who has not answered by then gives way to others. */
 const ANSWER_MS = 2_000
 
@@ -29,6 +30,10 @@ export interface BlobInterestComponents {
   readonly isBanned: (peer: string) => boolean
   /** Whether this agent has met the peer as a member. */
   readonly isKnown: (peer: string) => boolean
+  /** Whether the statement was found to be false before. */
+  readonly isFalse: (statement: ChunkStatement) => boolean
+  /** The peer sent wrong bytes which it may have taken for good on the word of a signer that does not count here. */
+  readonly misled: (peer: string) => void
   readonly source: (peer: string) => RemoteBlobComponents
   readonly clock: Clock
   /** Peers that are said to want it too. */
@@ -45,6 +50,14 @@ interface Asked {
   isPoor: boolean
   /** Statements that it sent: it need not be told them. */
   readonly heard: Set<string>
+  /** Of those, some that do not count here. */
+  readonly untold: ChunkStatement[]
+}
+
+/** About what a signer has spoken. */
+interface Said {
+  hasMap: boolean
+  readonly indexes: Set<number>
 }
 
 export class BlobInterest {
@@ -52,6 +65,8 @@ export class BlobInterest {
   readonly #components: BlobInterestComponents
   readonly #asked = new Map<string, Asked>()
   readonly #stated = new Map<string, ChunkStatement>()
+  /** By signer. Who says the same things again and again leaves no room for others. */
+  readonly #said = new Map<string, Said>()
   /** Signed by peers that were never met. */
   readonly #ofStrangers = new Map<string, ChunkStatement>()
   readonly #subscribers = new Set<SwarmEvents>()
@@ -103,7 +118,13 @@ export class BlobInterest {
     if (this.#asked.has(peer)) return true
     if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom()) return false
     if (!this.#send(peer, 'want')) return false
-    this.#asked.set(peer, { state: 'asking', at: this.#components.clock(), isPoor: false, heard: new Set() })
+    this.#asked.set(peer, {
+      state: 'asking',
+      at: this.#components.clock(),
+      isPoor: false,
+      heard: new Set(),
+      untold: [],
+    })
     return true
   }
 
@@ -164,6 +185,7 @@ export class BlobInterest {
 
   banned({ peer }: Ban): void {
     for (const [key, statement] of this.#stated) if (statement.signer === peer) this.#stated.delete(key)
+    this.#said.delete(peer)
     this.#emit((events) => events.banned(peer))
     this.drop(peer)
   }
@@ -193,22 +215,38 @@ export class BlobInterest {
     if (statement.digest !== this.key.digest) throw new ShoalError('PEER_MISBEHAVED', 'a statement about another blob')
     const key = statementKey(statement)
     if (asked.heard.size < MAX_STATEMENTS) asked.heard.add(key)
-    const isNew = !this.#stated.has(key) && this.#stated.size < MAX_STATEMENTS
-    const { self, isBanned, isKnown, suggested } = this.#components
+    const { self, isBanned, isFalse, isKnown, suggested } = this.#components
     const { signer } = statement
-    if (!isNew || signer === self || isBanned(signer)) return
-    if (isKnown(signer)) {
+    if (this.#stated.has(key) || signer === self) return
+    const counts = !isBanned(signer) && !isFalse(statement)
+    if (counts && isKnown(signer)) {
       this.#tell(key, statement)
       return
     }
-    if (this.#ofStrangers.size >= MAX_OF_STRANGERS) return
+    if (asked.untold.length < MAX_UNTOLD) asked.untold.push(statement)
+    if (!counts || this.#ofStrangers.size >= MAX_OF_STRANGERS) return
     this.#ofStrangers.set(key, statement)
     suggested([signer])
   }
 
   #tell(key: string, statement: ChunkStatement): void {
+    if (this.#stated.size >= MAX_STATEMENTS || !this.#isNews(statement)) return
     this.#stated.set(key, statement)
     this.#emit((events) => events.stated(statement))
+  }
+
+  #isNews({ signer, kind, hashes }: ChunkStatement): boolean {
+    const said = this.#said.get(signer) ?? { hasMap: false, indexes: new Set() }
+    this.#said.set(signer, said)
+    if (said.hasMap) return false
+    if (kind === 'map') {
+      said.hasMap = true
+      said.indexes.clear()
+      return true
+    }
+    const before = said.indexes.size
+    for (const index of hashes.keys()) said.indexes.add(index)
+    return said.indexes.size > before
   }
 
   #have(peer: string, asked: Asked, { size, bits }: HaveMessage): void {
@@ -246,9 +284,11 @@ export class BlobInterest {
     return {
       lane,
       report: (conduct) => {
-        if (conduct.type === 'delivered') asked.isPoor = false
-        else asked.isPoor = true
-        report(conduct)
+        asked.isPoor = conduct.type !== 'delivered'
+        const { misled } = this.#components
+        const isMisled = conduct.type === 'wrong-bytes' && asked.untold.some(({ hashes }) => hashes.has(conduct.index))
+        report(isMisled ? { type: 'failed' } : conduct)
+        if (isMisled) misled(peer)
       },
     }
   }

@@ -2,12 +2,13 @@
  * The blobs that this agent looks for, each with its search. Owns interests from the first who joins to the last who leaves. Called by `SwarmDirectory`.
  */
 import type { ChunkStatement, SwarmEvents } from '../blob/ports.ts'
+import { ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { BlobInterest } from './blob-interest.ts'
 import type { PeerLedger } from './peer-ledger.ts'
 import { PeerSearch, type PeerSearchLimits } from './peer-search.ts'
-import type { StatementDesk } from './statement-desk.ts'
+import { type StatementDesk, statementKey } from './statement-desk.ts'
 import type { Suppliers } from './suppliers.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
 import type { Ban, Lane, Members, ProviderDirectory } from './swarm-ports.ts'
@@ -17,7 +18,7 @@ export interface BlobInterestsComponents {
   readonly members: Pick<Members, 'connected' | 'connect' | 'self'>
   readonly directory: Pick<ProviderDirectory, 'find'>
   readonly lane: Lane
-  readonly ledger: Pick<PeerLedger, 'isBanned' | 'isKnown' | 'report'>
+  readonly ledger: Pick<PeerLedger, 'isBanned' | 'isKnown' | 'isSpent' | 'report' | 'abused'>
   readonly statements: StatementDesk
   readonly suppliers: Suppliers
   readonly metrics: Pick<SwarmMetrics, 'searched' | 'firstProvider'>
@@ -113,6 +114,12 @@ export class BlobInterests {
         verify: (peer, encoded) => statements.verifyFrom(peer, encoded),
         isBanned: (peer) => ledger.isBanned(peer),
         isKnown: (peer) => ledger.isKnown(peer),
+        isFalse: (statement) => ledger.isSpent(statementKey(statement)),
+        misled: (peer) =>
+          ledger.abused(
+            peer,
+            new ShoalError('PEER_MISBEHAVED', 'wrong bytes on the word of a peer that does not count'),
+          ),
         source: (peer) => ({
           lane,
           report: (conduct) => {

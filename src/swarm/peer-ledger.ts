@@ -1,10 +1,11 @@
 /**
- * The standing of every peer, and who is shut out. Owns: counts per peer (the 1,000 seen last), bans (at most 1,000), the file that keeps them. A ban takes
+ * The standing of every peer, and who is shut out. Owns: counts per peer (the 1,000 seen last), bans (at most 1,000), which proofs have counted, the file that keeps both. A ban takes
  * effect here at once: `isBanned` says so from then on, and subscribers end what runs. Called by everything that deals with peers.
  */
 import type { Conduct } from '../blob/ports.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { lru } from '../util/lru.ts'
 import { BanFile } from './ban-file.ts'
 import { PeerStanding, type PeerView } from './peer-standing.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
@@ -20,6 +21,7 @@ const BAN_MS: Record<Ban['reason'], number> = {
 }
 const MAX_BANS = 1_000
 const MAX_STANDINGS = 1_000
+const MAX_SPENT = 4_096
 /** So many abuses of the protocol within the window, and the peer is shut out. */
 const ABUSES_FOR_BAN = 3
 const ABUSE_WINDOW_MS = 10 * MINUTE_MS
@@ -36,6 +38,7 @@ export class PeerLedger {
   readonly #standings = new Map<string, PeerStanding>()
   readonly #abuses = new Map<string, readonly number[]>()
   readonly #bans = new Map<string, Ban>()
+  readonly #spent = lru<string, true>(MAX_SPENT)
   readonly #subscribers = new Set<(ban: Ban) => void>()
 
   /** @param init.file where bans are kept; undefined: they end with this process */
@@ -47,10 +50,12 @@ export class PeerLedger {
   /** Takes up the bans of earlier runs. */
   async start(): Promise<void> {
     const now = this.#components.clock()
-    for (const ban of (await this.#file?.load()) ?? []) {
+    const record = await this.#file?.load()
+    for (const proof of record?.spent ?? []) this.#spent.set(proof, true)
+    for (const ban of record?.bans ?? []) {
       // a clock that was wrong must not shut anybody out for years
       const until = Math.min(ban.until, now + BAN_MS[ban.reason])
-      if (until > now) this.#bans.set(ban.peer, { ...ban, until })
+      if (until > now) this.#bans.set(ban.peer, { ...ban, since: Math.min(ban.since, now), until })
     }
     this.#trimBans()
   }
@@ -62,9 +67,11 @@ export class PeerLedger {
   isBanned(peer: string): boolean {
     const ban = this.#bans.get(peer)
     if (ban === undefined) return false
-    if (ban.until > this.#components.clock()) return true
-    this.#bans.delete(peer)
-    return false
+    const now = this.#components.clock()
+    // the clock may be set back, by years
+    if (ban.since > now) this.#bans.set(peer, { ...ban, since: now, until: now + BAN_MS[ban.reason] })
+    else if (ban.until <= now) this.#bans.delete(peer)
+    return this.#bans.has(peer)
   }
 
   /** @returns a function that ends it. A peer that is banned for longer is told of again. */
@@ -119,10 +126,29 @@ export class PeerLedger {
     this.#bans.set(peer, ban)
     this.#trimBans()
     this.#components.metrics.banned(reason)
-    this.#components.log.warn({ peer, reason, fromPeer, until: ban.until }, 'peer is shut out')
-    this.#file?.save([...this.#bans.values()])
-    for (const onBan of this.#subscribers) onBan(ban)
+    const { log } = this.#components
+    // anybody can make up liars by the thousand
+    const level = this.isKnown(peer) ? 'warn' : 'debug'
+    log[level]({ peer, reason, fromPeer, until: ban.until }, 'peer is shut out')
+    this.#save()
+    for (const onBan of this.#subscribers) {
+      try {
+        onBan(ban)
+      } catch (error) {
+        log.error({ peer, err: error }, 'a subscriber of bans failed')
+      }
+    }
     return true
+  }
+
+  /** The proof has counted: shown again, after a restart or by whoever kept it, it must not shut out its signer for ever. */
+  spend(proof: string): void {
+    this.#spent.set(proof, true)
+    this.#save()
+  }
+
+  isSpent(proof: string): boolean {
+    return this.#spent.has(proof)
   }
 
   /** In force now. */
@@ -137,6 +163,10 @@ export class PeerLedger {
 
   standing(peer: string): PeerView | undefined {
     return this.#standings.get(peer)?.view()
+  }
+
+  #save(): void {
+    this.#file?.save({ bans: [...this.#bans.values()], spent: [...this.#spent.rkeys()] })
   }
 
   #standing(peer: string): PeerStanding {

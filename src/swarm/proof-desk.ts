@@ -1,6 +1,6 @@
 /**
  * Proofs of false statements: the statements themselves, signed. Owns: the proofs behind bans in force, which every member is shown; and proofs about blobs that are
- * not complete here, kept until they are. Nobody is believed: a proof counts when this agent's own verified content contradicts it. Called by `SwarmDirectory`.
+ * not complete here, kept until they are. Nobody is believed: a proof counts when this agent's own verified content contradicts it, and it counts once. Called by `SwarmDirectory`.
  */
 import { LRUCache } from 'lru-cache'
 import type { ChunkHash, ChunkStatement, SharedContent } from '../blob/ports.ts'
@@ -36,7 +36,7 @@ interface Pending {
 
 export interface ProofDeskComponents {
   readonly members: Pick<Members, 'self' | 'connected'>
-  readonly ledger: Pick<PeerLedger, 'ban' | 'isBanned' | 'isKnown' | 'abused'>
+  readonly ledger: Pick<PeerLedger, 'ban' | 'isBanned' | 'isKnown' | 'abused' | 'spend' | 'isSpent'>
   readonly content: Pick<SharedContent, 'chunkHashes'>
   readonly send: (peer: string, message: WireMessage) => boolean
   /** @throws ShoalError PEER_MISBEHAVED */
@@ -98,7 +98,7 @@ export class ProofDesk {
   async shown(fromPeer: string, encoded: Uint8Array): Promise<void> {
     const statement = await this.#components.verify(fromPeer, encoded)
     const key = statementKey(statement)
-    if (this.#seen.has(key) || this.#pending.has(key)) return
+    if (this.#hasCounted(key) || this.#pending.has(key)) return
     if (statement.signer === this.#components.members.self) {
       this.#seen.set(key, true)
       this.#components.log.warn(
@@ -143,8 +143,10 @@ export class ProofDesk {
     const { members, ledger, send } = this.#components
     const { signer, kind, encoded } = statement
     const key = statementKey(statement)
-    if (signer === members.self || this.#seen.has(key)) return
+    if (signer === members.self || this.#hasCounted(key)) return
     this.#seen.set(key, true)
+    // those of made-up signers would push out the others
+    if (ledger.isKnown(signer)) ledger.spend(key)
     ledger.ban(signer, kind === 'map' ? 'false-map' : 'false-claim', fromPeer)
     this.#proofs.set(key, statement)
     // anybody can make up signers, and proofs against them by the thousand
@@ -153,6 +155,10 @@ export class ProofDesk {
     for (const peer of members.connected.keys()) {
       if (peer !== signer && peer !== fromPeer) send(peer, { type: 'ban', proof: encoded })
     }
+  }
+
+  #hasCounted(key: string): boolean {
+    return this.#seen.has(key) || this.#components.ledger.isSpent(key)
   }
 
   #keep(key: string, pending: Pending): void {
@@ -178,7 +184,11 @@ export class ProofDesk {
     this.#waiting += 1
     this.#checking = this.#checking.then(async () => {
       this.#waiting -= 1
-      if (!this.#stopping.signal.aborted) await check()
+      try {
+        if (!this.#stopping.signal.aborted) await check()
+      } catch (error) {
+        this.#components.log.error({ err: error }, 'the check of a proof failed')
+      }
     })
   }
 }

@@ -130,6 +130,46 @@ describe('the ledger of peers', () => {
     expect(second.isBanned('liar')).toBe(false)
   })
 
+  it('bans for its usual time at most when the clock is set back meanwhile', () => {
+    const ledger = ledgerOf()
+    now = 10 ** 12
+    ledger.ban('liar', 'protocol')
+    now = 1_000_000
+    expect(ledger.isBanned('liar')).toBe(true)
+    now += 10 * MINUTE
+    expect(ledger.isBanned('liar')).toBe(false)
+  })
+
+  it('remembers across a restart which proofs have counted', async () => {
+    const file = join(dir, 'bans.json')
+    const first = ledgerOf(file)
+    first.spend('proof')
+    await first.stop()
+    const second = ledgerOf(file)
+    await second.start()
+    expect([second.isSpent('proof'), second.isSpent('other')]).toEqual([true, false])
+    second.ban('liar', 'protocol')
+    await second.stop()
+    const third = ledgerOf(file)
+    await third.start()
+    expect(third.isSpent('proof')).toBe(true)
+  })
+
+  it('warns of those who are here, not of thousands that somebody made up, and tells all whatever one of them does', () => {
+    const { log, entries } = recordingLog()
+    const ledger = new PeerLedger({ clock, log, metrics: noSwarmMetrics }, { file: undefined })
+    const told: string[] = []
+    ledger.subscribe(() => {
+      throw new Error('planned')
+    })
+    ledger.subscribe(({ peer }) => told.push(peer))
+    ledger.joined(member('here'))
+    ledger.ban('here', 'false-map')
+    ledger.ban('made up', 'false-map')
+    expect(told).toEqual(['here', 'made up'])
+    expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
+  })
+
   it.each(['', 'nonsense', '{"bans":[{"peer":5}]}', '[]'])('starts without bans from a file with %j', async (text) => {
     const file = join(dir, 'bans.json')
     await writeFile(file, text)

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ChunkStatement } from '../../../src/blob/ports.ts'
+import { ProofDesk } from '../../../src/swarm/proof-desk.ts'
 import { mapOf, signStatement } from '../../../src/swarm/statement.ts'
 import { TestBlob } from '../../fakes/fake-content.ts'
-import { SwarmWorld, type WorldAgent } from '../../fakes/swarm-world.ts'
+import { silentLog } from '../../fakes/silent-log.ts'
+import { REGISTRY, SwarmWorld, type WorldAgent } from '../../fakes/swarm-world.ts'
 
 const CHUNK = 256 * 1024
 const MINUTE = 60_000
@@ -99,6 +101,64 @@ describe('proofs of false statements', () => {
     const joined = later.join(blob)
     await vi.waitFor(() => expect(joined.searches).toBe(1), soon)
     expect(later.content.hashings).toBe(0)
+  })
+
+  it('count once: who keeps one can not have its signer shut out again and again', async () => {
+    const [a, b, c, fooled] = agents()
+    a.content.add(blob)
+    const lie = await falseMap(fooled)
+    const raw = await b.rawStream(a)
+    raw.send({ type: 'ban', proof: lie.encoded })
+    await vi.waitFor(() => expect(a.ledger.isBanned(fooled.id)).toBe(true), soon)
+    world.now += 24 * 60 * MINUTE
+    fooled.members.join(a.members)
+    // what one agent remembers only for this run, the ledger keeps for the next
+    const again = new ProofDesk({
+      members: a.members,
+      ledger: a.ledger,
+      content: a.content,
+      send: () => true,
+      verify: () => Promise.resolve(lie),
+      clock: () => world.now,
+      log: silentLog,
+    })
+    await again.shown(c.id, lie.encoded)
+    again.settle(blob.digest, blob.hashes, [lie])
+    expect(banned(a)).toEqual([])
+  })
+
+  it('are not taken for the truth by who has seen them before', async () => {
+    const [a, b, , liar] = agents()
+    const lie = await falseMap(liar)
+    a.join(blob).blob.settle(blob.hashes, [lie])
+    world.now += 24 * 60 * MINUTE
+    liar.members.join(a.members)
+    const joined = a.join(blob)
+    await vi.waitFor(() => expect(joined.searches).toBe(1), soon)
+    const raw = await b.rawStream(a)
+    const truth = await falseMap(b, blob.hashes)
+    const statements = [lie.encoded, truth.encoded]
+    raw.send({
+      type: 'have',
+      digest: blob.digest,
+      registry: REGISTRY,
+      size: blob.bytes.length,
+      bits: undefined,
+      statements,
+    })
+    await vi.waitFor(() => expect(joined.statements.map(({ signer }) => signer)).toEqual([b.id]), soon)
+  })
+
+  it('are checked on even when one check fails', async () => {
+    const [a, b, c, liar] = agents()
+    a.content.add(blob)
+    a.ledger.subscribe(() => {
+      throw new Error('planned')
+    })
+    const raw = await b.rawStream(a)
+    raw.send({ type: 'ban', proof: (await falseMap(c)).encoded })
+    raw.send({ type: 'ban', proof: (await falseMap(liar)).encoded })
+    await vi.waitFor(() => expect(banned(a)).toHaveLength(2), soon)
   })
 
   it('that prove nothing turn against those who show them', async () => {

@@ -9,6 +9,7 @@ const CHUNK = 256 * 1024
 const blob = new TestBlob(Buffer.alloc(4 * CHUNK + 100, 7))
 const small = new TestBlob(Buffer.from('a manifest'))
 const signal = new AbortController().signal
+const unsigned = { kind: 'claim', digest: blob.digest, size: blob.bytes.length } as const
 const soon = { timeout: 3_000, interval: 2 }
 
 let world: SwarmWorld
@@ -129,6 +130,23 @@ describe('joining the swarm of a blob', () => {
     expect(joined.events).toEqual([`stated claim ${b.id}`, `found ${b.id}`])
     d.members.join(signer.members)
     expect(joined.events.slice(2)).toEqual([`stated map ${signer.id}`])
+  })
+
+  it('does not shut out at once who passes on bytes and the word of one that does not count', async () => {
+    const [a, b, liar] = three()
+    a.ledger.ban(liar.id, 'wrong-bytes')
+    b.content.claim(blob, [0])
+    const share = b.content.shares.get(blob.digest)
+    const lie = await signStatement(liar.members, { ...unsigned, hashes: new Map([[0, '0'.repeat(64)]]) })
+    if (share !== undefined) share.statements = [lie]
+    const joined = a.join(blob)
+    await vi.waitFor(() => expect(joined.peers.size).toBe(1), soon)
+    const peer = joined.peers.get(b.id)
+    peer?.report({ type: 'wrong-bytes', index: 0, bytes: 10 })
+    expect(a.ledger.isBanned(b.id)).toBe(false)
+    expect(a.ledger.standing(b.id)).toMatchObject({ failures: 1, abuses: 1 })
+    peer?.report({ type: 'wrong-bytes', index: 1, bytes: 10 })
+    expect(a.ledger.isBanned(b.id)).toBe(true)
   })
 
   it('brings those together who want the same before any of them has it', async () => {
