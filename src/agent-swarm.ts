@@ -11,7 +11,6 @@ import { KnownPeers } from './swarm/known-peers.ts'
 import { createLaneCertificate } from './swarm/lane-certificate.ts'
 import { LaneClient } from './swarm/lane-client.ts'
 import { LaneServer, type LaneServerLimits } from './swarm/lane-server.ts'
-import { DEFAULT_PORT, parsePeerAddress } from './swarm/peer-address.ts'
 import { PeerLedger } from './swarm/peer-ledger.ts'
 import { SwarmDirectory } from './swarm/swarm-directory.ts'
 import type { SwarmMetrics } from './swarm/swarm-metrics.ts'
@@ -91,7 +90,7 @@ export async function openSwarm(
       ownLane: () => ({
         fingerprint: certificate.fingerprint,
         port: server.port,
-        hosts: advertisedHosts(config),
+        hosts: node.advertisedHosts,
       }),
       isBanned,
       knownPeers: new KnownPeers({ log }, { path: dir && join(dir, 'peers.json'), saveMs: SAVE_PEERS_MS }),
@@ -171,8 +170,4 @@ async function identityIn(dir: string | undefined, log: Logger): Promise<Identit
 /** Whoever may not join the swarm cannot open a lane either; still, what need not be reached from outside is not. */
 function laneAddress({ lane, allowPeers, open }: SwarmConfig, key: SwarmKey | undefined): HostPort {
   return key !== undefined || allowPeers.length > 0 || open ? lane : { host: LOOPBACK, port: lane.port }
-}
-
-function advertisedHosts({ advertise }: SwarmConfig): string[] {
-  return advertise.flatMap((entry) => parsePeerAddress(entry, DEFAULT_PORT)?.host ?? [])
 }

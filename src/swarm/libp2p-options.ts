@@ -37,6 +37,8 @@ export interface Libp2pParts {
   readonly encrypter: (components: NoiseComponents) => ConnectionEncrypter
   readonly discovery: readonly Discovery[]
   readonly isAllowed: (id: string) => boolean
+  /** Whoever answers at the address may become a member, if this agent goes there. */
+  readonly mayDial: (host: string) => boolean
   readonly maxConnections: number
   readonly upgradeMs: number
   readonly dialMs: number
@@ -101,6 +103,7 @@ export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> 
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
     connectionGater: {
       denyDialPeer: denied,
+      denyDialMultiaddr: (address) => !parts.mayDial(parseMultiaddr(address.toString())?.host ?? ''),
       denyInboundEncryptedConnection: denied,
       denyOutboundEncryptedConnection: denied,
       filterMultiaddrForPeer: (_, address) => isNumericMultiaddr(address.toString()),

@@ -2,6 +2,7 @@
  * Who is a member and connected, and who was until a few minutes ago. A member is there as long as one connection is.
  * Of two hellos of one peer the one of the newest connection counts. Written by `SwarmNode` only.
  */
+import { isIP } from 'node:net'
 import type { Clock } from '../util/clock.ts'
 import { formatHostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
@@ -12,8 +13,8 @@ import type { Member, MemberEvents } from './swarm-ports.ts'
 /** A request on the lane may come while its peer is connecting anew. */
 const REMEMBERED_MS = 5 * 60_000
 const MAX_REMEMBERED = 1024
-/** Proved peers whose connection libp2p has not finished yet. */
-const MAX_PENDING = 256
+/** Proved peers whose connection libp2p has not finished yet: more than it has under way at once. */
+const MAX_PENDING = 1024
 
 interface Pending {
   readonly id: string
@@ -139,8 +140,10 @@ function keyOf(id: string, address: string): string {
 function memberOf({ id, hello, clockOffsetMs }: Pending, address: string): Member {
   const { fingerprint, port, hosts } = hello.lane
   const seen = parseMultiaddr(address)
-  const told = hosts.length > 0 ? hosts : [seen?.host ?? '']
-  const addresses = told.filter((host) => host !== '').map((host) => ({ host, port }))
+  // no names: what a member says may not cause a lookup
+  const numeric = hosts.filter((host) => isIP(host) !== 0)
+  const told = numeric.length > 0 ? numeric : seen === undefined ? [] : [seen.host]
+  const addresses = told.map((host) => ({ host, port }))
   const hasLane = fingerprint !== '' && port !== 0 && addresses.length > 0
   return {
     id,

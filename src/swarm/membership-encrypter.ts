@@ -19,8 +19,11 @@ import type { SwarmKey } from './swarm-secret.ts'
 
 const PROTOCOL = '/shoal/noise/1'
 
-/** The other side may already speak the next protocol right behind its proof. */
-const BUFFER_BYTES = 256 * 1024
+/**
+ * The responder may already speak the next protocol right behind its proof. From an initiator nothing comes before that, and it may
+ * be a stranger, one of hundreds.
+ */
+const BUFFER_BYTES = { initiator: 256 * 1024, responder: 4 * HELLO_MAX_BYTES }
 
 export type Refusal = 'not-allowed' | 'wrong-secret' | 'malformed' | 'failed'
 
@@ -69,7 +72,7 @@ export function membershipEncrypter(
           lengthDecoder: fromTwoBytes,
           maxLengthLength: 2,
           maxDataLength: HELLO_MAX_BYTES,
-          maxBufferSize: BUFFER_BYTES,
+          maxBufferSize: BUFFER_BYTES[role],
         })
         const hello = await shakeHands(
           messages,

@@ -56,6 +56,7 @@ export class OriginMemory {
       if (record === undefined) return 'nothing'
       const expected = { repository, tag, signer: peer, now: clock() }
       const seen = await readTagRecord(members, record, expected)
+      if (seen === undefined) return 'nothing'
       if (newest === undefined || seen.at > newest.at) newest = seen
       return 'something'
     })

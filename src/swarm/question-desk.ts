@@ -8,7 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import { lru } from '../util/lru.ts'
 import type { Members } from './swarm-ports.ts'
-import { signTagRecord } from './tag-record.ts'
+import { isTellable, signTagRecord } from './tag-record.ts'
 import type { AskMessage, ToldMessage, WireMessage } from './wire-messages.ts'
 
 const MAX_SIGNED = 256
@@ -96,7 +96,8 @@ export class QuestionDesk {
 
   async #record(repository: Repository, tag: string): Promise<Uint8Array | undefined> {
     const seen = this.#components.content.tag(repository, tag)
-    if (seen === undefined) return undefined
+    // whoever passes on what a registry made up would be blamed for it
+    if (seen === undefined || !isTellable(seen)) return undefined
     const key = `${repository.registry}/${repository.name}:${tag} ${seen.digest} ${seen.at}`
     const signed = this.#signed.get(key) ?? signTagRecord(this.#components.members, repository, tag, seen)
     this.#signed.set(key, signed)

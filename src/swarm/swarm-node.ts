@@ -86,6 +86,7 @@ export class SwarmNode implements Members {
   readonly #stopping = new AbortController()
   #libp2p: SwarmLibp2p | undefined
   #bound: HostPort | undefined
+  #advertisedHosts: readonly string[] = []
 
   constructor(components: SwarmNodeComponents, init: SwarmNodeInit) {
     const { log, clock, identity, resolve } = components
@@ -135,6 +136,11 @@ export class SwarmNode implements Members {
     return this.#bound === undefined ? [] : [this.#bound]
   }
 
+  /** IP addresses of `advertise`; empty before `start`. */
+  get advertisedHosts(): readonly string[] {
+    return this.#advertisedHosts
+  }
+
   get connected(): ReadonlyMap<string, Member> {
     return this.#members.connected
   }
@@ -172,15 +178,18 @@ export class SwarmNode implements Members {
       { keys: keys.length > 0 ? keys : [OPEN_KEY], version, zone, helloMs: timing.helloMs },
     )
     const listen = this.#listenAddress()
+    const advertise = await this.#advertised(listen.port)
+    this.#advertisedHosts = advertise.flatMap((address) => parseMultiaddr(address)?.host ?? [])
     const libp2p = await createLibp2p(
       libp2pOptions({
         identity,
         encrypter,
         datastore: this.#records,
         listen,
-        advertise: await this.#advertised(listen.port),
+        advertise,
         discovery: await this.#discovery(),
         isAllowed: (id) => this.#mayJoin(id),
+        mayDial: (host) => !this.#isLocal || isLoopback(host),
         maxConnections: MAX_CONNECTIONS,
         upgradeMs: timing.helloMs * 2,
         dialMs: timing.dialMs,
@@ -275,10 +284,15 @@ export class SwarmNode implements Members {
     return !this.#components.isBanned(id)
   }
 
-  /** Whoever reaches an agent without a secret and without a list is a member: nobody but this host may. */
+  /** Whoever reaches an agent without a secret and without a list is a member, or is reached by it: nobody but this host may. */
+  get #isLocal(): boolean {
+    const { keys, allowPeers, open } = this.#init
+    return keys.length === 0 && allowPeers.length === 0 && !open
+  }
+
   #listenAddress(): PeerAddress {
-    const { listen, keys, allowPeers, open } = this.#init
-    if (keys.length > 0 || allowPeers.length > 0 || open || isLoopback(listen.host)) return { ...listen, id: undefined }
+    const { listen } = this.#init
+    if (!this.#isLocal || isLoopback(listen.host)) return { ...listen, id: undefined }
     this.#log.warn(
       {},
       'no swarm beyond this host: set swarm.secretFile (or swarm.allowPeers, or swarm.open) to share with other hosts',
@@ -327,8 +341,9 @@ export class SwarmNode implements Members {
   #opened(connection: Connection): void {
     const id = connection.remotePeer.toString()
     const address = withoutId(connection.remoteAddr)
-    if (!this.#members.opened({ connectionId: connection.id, id, address })) {
-      connection.abort(new Error('no proof of membership'))
+    // it may have been shut out since the handshake
+    if (!this.#mayJoin(id) || !this.#members.opened({ connectionId: connection.id, id, address })) {
+      connection.abort(new Error('not a member'))
       return
     }
     this.#duplicates.check(connection.remotePeer)

@@ -31,7 +31,7 @@ export interface OwnLane {
   readonly fingerprint: string
   /** 0: no lane is open. */
   readonly port: number
-  /** Hosts under which the lane can be reached, where the operator names them; else the address the connection comes from. */
+  /** IP addresses under which the lane can be reached, where the operator names them; else the one the connection comes from. */
   readonly hosts: readonly string[]
 }
 

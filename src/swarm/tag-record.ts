@@ -16,6 +16,7 @@ const DOMAIN = 'shoal-tag-1'
 export const MAX_TAG_RECORD_BYTES = 2_048
 /** How far clocks may differ. */
 const MAX_FUTURE_MS = 5 * 60_000
+const MAX_MEDIA_TYPE = 255
 
 // https://www.rfc-editor.org/rfc/rfc6838#section-4.2: type-name "/" subtype-name
 const MEDIA_TYPE = /^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]*\/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]*$/
@@ -26,7 +27,7 @@ const payloadSchema = z.strictObject({
   n: z.string().max(255),
   t: z.string().max(128),
   d: z.string().max(140),
-  m: z.string().max(255).regex(MEDIA_TYPE),
+  m: z.string().max(MAX_MEDIA_TYPE).regex(MEDIA_TYPE),
   z: z.int().nonnegative(),
   a: z.int().nonnegative(),
   s: z.string().min(1).max(128),
@@ -38,6 +39,12 @@ export function tagKey(repository: Repository, tag: string): Digest {
   return digestOf('sha256', createHash('sha256').update(name).digest('hex'))
 }
 
+/** Whether a record can say so. */
+export function isTellable({ mediaType }: SeenTag): boolean {
+  return mediaType.length <= MAX_MEDIA_TYPE && MEDIA_TYPE.test(mediaType)
+}
+
+/** @param seen `isTellable` */
 export function signTagRecord(
   members: Pick<Members, 'self' | 'sign'>,
   repository: Repository,
@@ -59,14 +66,15 @@ export function signTagRecord(
 }
 
 /**
- * What the record says, if `signer` signed it, it is about this tag and not from the future.
+ * What the record says, if `signer` signed it and it is about this tag. Undefined when it is from the future: a clock that is wrong is no
+ * lie.
  * @throws ShoalError PEER_MISBEHAVED
  */
 export async function readTagRecord(
   members: Pick<Members, 'verify'>,
   encoded: Uint8Array,
   expected: { readonly repository: Repository; readonly tag: string; readonly signer: string; readonly now: number },
-): Promise<SeenTag> {
+): Promise<SeenTag | undefined> {
   if (encoded.length > MAX_TAG_RECORD_BYTES) throw new ShoalError('PEER_MISBEHAVED', 'a tag record that is too long')
   const envelope = openEnvelope(encoded)
   const parsed = payloadSchema.safeParse(decodeCanonical(envelope.payload, { maxItems: 32 }))
@@ -76,7 +84,6 @@ export async function readTagRecord(
   if (r !== repository.registry || n !== repository.name || t !== tag || s !== signer || !isDigest(digest)) {
     throw new ShoalError('PEER_MISBEHAVED', 'a tag record about something else')
   }
-  if (at > now + MAX_FUTURE_MS) throw new ShoalError('PEER_MISBEHAVED', 'a tag record from the future')
   await checkSigned(members, DOMAIN, signer, envelope)
-  return { digest, mediaType, size, at }
+  return at > now + MAX_FUTURE_MS ? undefined : { digest, mediaType, size, at }
 }

@@ -9,6 +9,7 @@ import type { ConnectionEncrypter, SecuredConnection } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { byteStream, lpStream } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { hasCode } from '../../src/errors.ts'
@@ -257,6 +258,16 @@ describe('who may be a member', () => {
 })
 
 describe('whoever dials a member', () => {
+  it('goes to nobody beyond this host without a secret, a list or a swarm that is open', async () => {
+    const local = await node({ keys: [] })
+    for (const host of ['ip4/192.0.2.1', 'ip6/2001:db8::1', 'ip6/::ffff:7f00:1']) {
+      const dial = local.libp2p.dial(multiaddr(`/${host}/tcp/5051`), { signal: AbortSignal.timeout(1_000) })
+      await expect(dial).rejects.toMatchObject({ name: 'DialDeniedError' })
+    }
+    const other = await node({ keys: [], bootstrap: [bootstrapOf(local)] })
+    await connectedTo(other, 1)
+  })
+
   it('is cut off when it plays a recorded handshake again', async () => {
     const member = await node()
     const [target] = member.addresses

@@ -55,12 +55,21 @@ describe('the table of members', () => {
     expect(events).toEqual(['joined a'])
   })
 
-  it('reaches the lane at the address of the connection unless the member names hosts', () => {
+  it('reaches the lane at the address of the connection unless the member tells others, and looks up no names', () => {
     connect('a')
-    connect('b', 'b-1', hello('cd'.repeat(32), ['lane.example']))
+    connect('b', 'b-1', hello('cd'.repeat(32), ['lane.example', '10.0.0.8']))
+    connect('c', 'c-1', hello('ef'.repeat(32), ['lane.example']))
     expect(table.connected.get('a')?.lane?.addresses).toEqual([{ host: '10.0.0.7', port: 5052 }])
-    expect(table.connected.get('b')?.lane?.addresses).toEqual([{ host: 'lane.example', port: 5052 }])
+    expect(table.connected.get('b')?.lane?.addresses).toEqual([{ host: '10.0.0.8', port: 5052 }])
+    expect(table.connected.get('c')?.lane?.addresses).toEqual([{ host: '10.0.0.7', port: 5052 }])
     expect(table.connected.get('a')?.clockOffsetMs).toBe(4_000)
+  })
+
+  it('forgets nobody who proved itself in a fleet that starts at once', () => {
+    const address = '/ip4/10.0.0.7/tcp/1'
+    const ids = Array.from({ length: 600 }, (_, i) => `agent-${i}`)
+    for (const id of ids) table.admit({ id, address, hello: hello('') })
+    expect(ids.filter((id) => !table.opened({ connectionId: id, id, address }))).toEqual([])
   })
 
   it('finds a member by its lane for some minutes after it left', () => {

@@ -365,11 +365,14 @@ describe('what others remember of origins', () => {
     expect(await a.directory.findTag(repository, 'v1', { signal })).toEqual(seen)
   })
 
-  it('is not believed when it is from the future', async () => {
+  it.each([
+    ['is from the future', { ...seen, at: 1_700_000_000_000 + 6 * 60_000 }],
+    ['has a media type that is none', { ...seen, mediaType: 'made up by a registry' }],
+  ])("is not believed when it %s, which is nobody's lie", async (_what, strange) => {
     const [a, b] = pair()
-    b.content.tags.set('registry.example/app:v1', { ...seen, at: world.now + 6 * 60_000 })
+    b.content.tags.set('registry.example/app:v1', strange)
     expect(await a.directory.findTag(repository, 'v1', { signal })).toBeUndefined()
-    expect(a.ledger.standing(b.id)).toMatchObject({ abuses: 1 })
+    expect(a.ledger.standing(b.id)).toMatchObject({ abuses: 0 })
   })
 
   it('is neither asked nor told nor announced where tags are not shared', async () => {
