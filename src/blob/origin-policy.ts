@@ -95,9 +95,10 @@ export class OriginPolicy {
     const rate = this.#peers.expectedRate
     const isUnknown = source.bytesReceived < KNOWN_BYTES && this.#peers.count <= FEW_PEERS
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * TAKE_OVER_SHARE) return false
+    const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     let open = 0
-    for (let chunk = 0; chunk < plan.count; chunk++) if (this.#draft.isOpen(chunk)) open += 1
-    return open * plan.chunkBytes > rate * WORTH_HELPING_SECONDS
+    for (let chunk = 0; chunk < plan.count && open <= enough; chunk++) if (this.#draft.isOpen(chunk)) open += 1
+    return open > enough
   }
 
   /** Asks for a chunk that another source is late with. @returns whether it could */

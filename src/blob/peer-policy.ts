@@ -73,16 +73,27 @@ export class PeerPolicy {
 
   /** Gives every peer as much to do as it may have. */
   fill(): void {
-    if (!this.#peers.some((peer) => this.#isFree(peer))) return
-    let open = this.#inOrder()
+    const chunks = this.#inOrder()
+    const { plan } = this.#draft.snapshot
+    const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / plan.chunkBytes))
     let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
-    while (open.length > 0) {
-      const share = Math.ceil(open.length / Math.max(1, slots))
-      const start = this.#firstStart(open)
-      if (start === undefined) return
-      this.#start(start.peer, start.chunk, share)
-      slots -= 1
-      open = open.filter((chunk) => this.#draft.isOpen(chunk))
+    let free = this.#peers.filter((peer) => this.#isFree(peer))
+    let open: number[] = []
+    while (free.length > 0) {
+      // No more than can be given away now: a blob may have thousands.
+      while (open.length < Math.max(1, slots) * runChunks) {
+        const { value: chunk, done } = chunks.next()
+        if (done === true) break
+        if (this.#draft.isOpen(chunk) && this.#mayAsk(chunk) && free.some((peer) => peer.has(chunk))) open.push(chunk)
+      }
+      if (open.length === 0) return
+      const start = this.#firstStart(open, free)
+      if (start !== undefined) {
+        this.#start(start.peer, start.chunk, Math.ceil(open.length / Math.max(1, slots)))
+        slots -= 1
+      }
+      open = start === undefined ? [] : open.filter((chunk) => this.#draft.isOpen(chunk))
+      free = free.filter((peer) => this.#isFree(peer))
     }
   }
 
@@ -111,32 +122,35 @@ export class PeerPolicy {
     return this.#peers.some((peer) => peer.has(chunk))
   }
 
-  #firstStart(open: readonly number[]): { peer: SourceView; chunk: number } | undefined {
+  #firstStart(open: readonly number[], free: readonly SourceView[]): { peer: SourceView; chunk: number } | undefined {
     for (const chunk of open) {
       if (!this.#mayAsk(chunk)) continue
-      const peer = this.#best(this.#peers, chunk)
+      const peer = this.#best(free, chunk)
       if (peer !== undefined) return { peer, chunk }
     }
     return undefined
   }
 
-  /** What peers could bring: first what readers come to next, then from this agent's own place on. */
-  #inOrder(): number[] {
+  /** All chunks: first what readers come to next, then from this agent's own place on. */
+  *#inOrder(): Generator<number, void, void> {
     const { plan, wanted, offset } = this.#draft.snapshot
     const window = Math.max(2, Math.floor(WINDOW_BYTES / plan.chunkBytes))
     const near = new Set<number>()
     for (const { chunk } of wanted) {
       for (let next = chunk; next < Math.min(plan.count, chunk + window); next++) near.add(next)
     }
+    // What the readers may not have from peers is the origin's affair, as long as there is something else to do.
+    const theirs: number[] = []
+    for (const chunk of near) {
+      if (!this.#hasOrigin || this.#draft.snapshot.isUndisputed(chunk)) yield chunk
+      else theirs.push(chunk)
+    }
     const first = Math.floor(offset * plan.count)
-    const far: number[] = []
     for (let step = 0; step < plan.count; step++) {
       const chunk = (first + step) % plan.count
-      if (!near.has(chunk)) far.push(chunk)
+      if (!near.has(chunk)) yield chunk
     }
-    // What the readers may not have from peers is the origin's affair, as long as there is something else to do.
-    const [ours, theirs] = split([...near], (chunk) => !this.#hasOrigin || this.#draft.snapshot.isUndisputed(chunk))
-    return [...ours, ...far, ...theirs].filter((chunk) => this.#draft.isOpen(chunk) && this.canBring(chunk))
+    yield* theirs
   }
 
   #start(peer: SourceView, from: number, share: number): void {
@@ -144,11 +158,11 @@ export class PeerPolicy {
     const bytes = Math.min(MAX_RUN_BYTES, (peer.bytesPerSecond ?? 0) * RUN_SECONDS)
     const fits = Math.min(share, Math.floor(bytes / plan.chunkBytes), this.#draft.chunksLeft(peer))
     const most = Math.max(1, fits)
-    let riskLeft = this.#draft.riskLeft - this.#riskOf(from)
+    let risks = this.#riskOf(from)
     let to = from + 1
     while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.has(to) && this.#mayAsk(to)) {
-      riskLeft -= this.#riskOf(to)
-      if (riskLeft < 0) break
+      risks += this.#riskOf(to)
+      if (risks > 0 && risks > this.#draft.riskLeft) break
       to += 1
     }
     this.#draft.start(peer, from, to)
@@ -177,8 +191,4 @@ export class PeerPolicy {
     }
     return best?.peer
   }
-}
-
-function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [first: T[], second: T[]] {
-  return [items.filter(isFirst), items.filter((item) => !isFirst(item))]
 }

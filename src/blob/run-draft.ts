@@ -51,7 +51,7 @@ export class RunDraft {
 
   /** Nobody has the chunk or is fetching it. */
   isOpen(chunk: number): boolean {
-    return this.snapshot.stateOf(chunk) === 'missing' && !this.isCovered(chunk)
+    return !this.isCovered(chunk) && this.snapshot.stateOf(chunk) === 'missing'
   }
 
   isCovered(chunk: number): boolean {

@@ -262,11 +262,15 @@ export class TransferRuns {
     const hasPeers = usable.some(({ source }) => source.kind === 'peer')
     const runs = [...this.#all()].filter((run) => run.next < run.end)
     const views = runs.map((run) => run.view(partial.plan, now))
-    const isLanding = (index: number): boolean =>
-      runs.some((run, at) => run.next <= index && index < (views[at]?.next ?? 0))
+    const landing = new Set<number>()
+    for (const [at, view] of views.entries()) {
+      for (let index = runs[at]?.next ?? view.next; index < view.next; index++) landing.add(index)
+    }
+    let riskLeft: number | undefined
+    const countRiskLeft = (): number => (hasPeers ? this.#riskLeft(now) : 0)
     return {
       plan: partial.plan,
-      stateOf: (index) => (isLanding(index) ? 'there' : trust.stateOf(index)),
+      stateOf: (index) => (landing.has(index) ? 'there' : trust.stateOf(index)),
       runs: views,
       sources: usable.map((source) =>
         source.view(this.#unjudged(source, runs), (index) => trust.mayComeFrom(source.key, index)),
@@ -274,7 +278,11 @@ export class TransferRuns {
       wanted: events.wanted(),
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
       ageMs: now - this.#beganAt,
-      riskLeft: hasPeers ? this.#riskLeft(now) : 0,
+      // Counting them takes a look at every chunk.
+      get riskLeft() {
+        riskLeft ??= countRiskLeft()
+        return riskLeft
+      },
       isReleased: (index) => trust.isReleasedFromPeers(index),
       isUndisputed: (index) => trust.isUndisputed(index),
       offset: this.#offset,

@@ -229,6 +229,26 @@ describe('scheduleRuns with peers', () => {
     expect(starts(steps)[0]).toMatchObject({ source: 'b', from: 94 })
   })
 
+  it('looks at each chunk of a huge blob a few times only, however many peers there are', () => {
+    const huge = planChunks(16 * 1024 * MIB)
+    let looks = 0
+    const look = <T>(answer: T): T => {
+      looks += 1
+      return answer
+    }
+    const sources = [ORIGIN, ...Array.from({ length: 24 }, (_, at) => peer(`p${at}`))]
+    const state = snapshot({ sources, wanted: [0] })
+    const steps = scheduleRuns({
+      ...state,
+      plan: huge,
+      stateOf: () => look('missing' as const),
+      mayFetch: () => look('free' as const),
+      isUndisputed: () => look(true),
+    })
+    expect(starts(steps)).toHaveLength(48)
+    expect(looks).toBeLessThan(6 * huge.count)
+  })
+
   it('begins at another place for each agent when nobody waits', () => {
     const froms = [0.1, 0.6].map((offset) => starts(scheduleRuns(snapshot({ sources: [peer('a')], offset })))[0]?.from)
     expect(froms).toEqual([10, 60])
