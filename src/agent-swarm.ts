@@ -18,7 +18,7 @@ import { SwarmNode } from './swarm/swarm-node.ts'
 import type { SwarmKey } from './swarm/swarm-secret.ts'
 import { SWARM_TIMING } from './swarm/swarm-timing.ts'
 import type { DirectoryCounters } from './telemetry/swarm-counters.ts'
-import type { Clock } from './util/clock.ts'
+import { type Clock, steadyClock } from './util/clock.ts'
 import type { HostPort } from './util/host-port.ts'
 import type { Logger } from './util/logger.ts'
 
@@ -111,11 +111,11 @@ export async function openSwarm(
   )
   const directory = new DhtProviderDirectory({ node, metrics: components.directoryMetrics, clock, log }, SWARM_TIMING)
   const server = new LaneServer(
-    { content, members: node, ledger, certificate, clock, log: laneLog, metrics },
+    { content, members: node, ledger, certificate, clock: steadyClock, log: laneLog, metrics },
     { listen: laneAddress(config, key), uploadRate: config.uploadRate, limits: LANE_LIMITS },
   )
   const lane = new LaneClient(
-    { members: node, certificate, clock, log: laneLog, metrics },
+    { members: node, certificate, clock: steadyClock, log: laneLog, metrics },
     { ...LANE_DEADLINES, connectionsPerPeer: LANE_CONNECTIONS_PER_PEER, downloadRate: config.downloadRate },
   )
   const swarm = new SwarmDirectory(

@@ -40,6 +40,7 @@ const RETRY_MS = 1_000
 const MAX_RETRY_MS = 10 * 60_000
 /** Between two looks at a swarm that changes. */
 const CHANGE_MS = 10_000
+const SLACK = 64
 
 export class AnnounceQueue<Key> {
   readonly #clock: Clock
@@ -47,7 +48,7 @@ export class AnnounceQueue<Key> {
   readonly #init: AnnounceQueueInit
   readonly #entries = new Map<Key, Entry>()
   /** Not announced yet, the newest last; may hold what was removed or taken since. */
-  readonly #fresh: Key[] = []
+  #fresh: Key[] = []
   #tokens: number
   #tokensAt: number
 
@@ -69,6 +70,8 @@ export class AnnounceQueue<Key> {
     if (this.#entries.size >= this.#init.maxKeys) return false
     this.#entries.set(key, { isFresh: true, announced: undefined, dueAt: this.#clock(), failures: 0 })
     this.#fresh.push(key)
+    // an agent without peers takes nothing out, while its store gains and loses blobs
+    if (this.#fresh.length > 2 * this.#entries.size + SLACK) this.#fresh = this.#stillFresh()
     return true
   }
 
@@ -112,11 +115,17 @@ export class AnnounceQueue<Key> {
     if (newest !== undefined) return { key: newest, inMs: 0 }
     let best: { key: Key; inMs: number } | undefined
     for (const [key, entry] of this.#entries) {
-      const inMs = dueOf(entry, swarm) - now
+      const inMs = this.#inMs(dueOf(entry, swarm) - now)
       if (best === undefined || inMs < best.inMs) best = { key, inMs }
       if (inMs <= 0) break
     }
     return best === undefined || best.inMs === Number.POSITIVE_INFINITY ? undefined : best
+  }
+
+  /** Each once, where it was added last. */
+  #stillFresh(): Key[] {
+    const fresh = this.#fresh.filter((key) => this.#entries.get(key)?.isFresh === true)
+    return [...new Set(fresh.toReversed())].toReversed()
   }
 
   #newest(): Key | undefined {
@@ -125,6 +134,11 @@ export class AnnounceQueue<Key> {
       if (key === undefined || this.#entries.get(key)?.isFresh === true) return key
       this.#fresh.pop()
     }
+  }
+
+  /** Nothing is due so late: the clock was set back, and records expire meanwhile. */
+  #inMs(ms: number): number {
+    return Number.isFinite(ms) && ms > Math.max(this.#init.validityMs, MAX_RETRY_MS) ? 0 : ms
   }
 
   #update(key: Key, change: (entry: Entry) => Entry): void {

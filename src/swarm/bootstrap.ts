@@ -46,6 +46,8 @@ export class Bootstrap {
   readonly #timing: BootstrapTiming
   /** By multiaddr: the id of who answered there. */
   readonly #answered = new Map<string, string>()
+  /** Names that are being resolved: the system gives up later than this agent, and can do little at once. */
+  readonly #resolving = new Map<string, Promise<readonly string[]>>()
   readonly #stopping = new AbortController()
   #unsubscribe = (): void => {}
   #running: Promise<void> | undefined
@@ -115,13 +117,22 @@ export class Bootstrap {
   }
 
   async #expand(entry: string, { signal }: Abortable): Promise<PeerAddress[]> {
-    const { resolve, log } = this.#components
+    const { log } = this.#components
+    const resolve = (name: string): Promise<readonly string[]> => this.#resolve(name)
     try {
       return await expandAddress(entry, { resolve, defaultPort: DEFAULT_PORT }, { signal })
     } catch (error) {
       log.debug({ entry, err: error }, 'a name of bootstrap is not resolved')
       return []
     }
+  }
+
+  #resolve(name: string): Promise<readonly string[]> {
+    const running = this.#resolving.get(name)
+    if (running !== undefined) return running
+    const resolving = this.#components.resolve(name).finally(() => this.#resolving.delete(name))
+    this.#resolving.set(name, resolving)
+    return resolving
   }
 
   #isWorthDialling(address: PeerAddress): boolean {

@@ -42,6 +42,32 @@ describe('the queue of what to announce', () => {
     expect(take()).toBe('a')
   })
 
+  it('does not wait for years when the clock is set back', () => {
+    now = 10 ** 13
+    for (const key of ['a', 'b']) queue.add(key)
+    expect([take(), take()]).toEqual(['b', 'a'])
+    queue.done('a', SWARM)
+    queue.failed('b')
+    now = 0
+    expect(take()).toBeDefined()
+    now = 100
+    expect(take()).toBeDefined()
+    queue.done('a', SWARM)
+    queue.done('b', SWARM)
+    expect(queue.next(SWARM)).toEqual({ type: 'wait', ms: 50_000 })
+  })
+
+  it('gives the newest first after thousands came and went untold', () => {
+    queue.add('old')
+    for (let i = 0; i < 5_000; i++) {
+      queue.add(`k${i % 7}`)
+      queue.remove(`k${i % 7}`)
+    }
+    for (const key of ['k3', 'k1']) queue.add(key)
+    expect([take(), take(), take()]).toEqual(['k1', 'k3', 'old'])
+    expect(queue.next(SWARM)).toEqual({ type: 'idle' })
+  })
+
   it('does nothing when the key is announced already', () => {
     queue.add('a')
     take()

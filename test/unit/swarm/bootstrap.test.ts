@@ -26,7 +26,7 @@ afterEach(async () => {
   await bootstrap?.stop()
 })
 
-function start(entries: string[], parts: Partial<BootstrapComponents> = {}): void {
+function start(entries: string[], parts: Partial<BootstrapComponents> = {}, timing = TIMING): void {
   bootstrap = new Bootstrap(
     {
       log: silentLog,
@@ -51,7 +51,7 @@ function start(entries: string[], parts: Partial<BootstrapComponents> = {}): voi
       },
       ...parts,
     },
-    { entries, timing: TIMING },
+    { entries, timing },
   )
   bootstrap.start()
 }
@@ -65,6 +65,20 @@ async function dialsAre(count: number): Promise<void> {
 }
 
 describe('bootstrap', () => {
+  it('asks for a name once at a time, however long the system takes', async () => {
+    const answer = Promise.withResolvers<readonly string[]>()
+    let asked = 0
+    const resolve = (): Promise<readonly string[]> => {
+      asked += 1
+      return answer.promise
+    }
+    start(['slow.example', '10.0.0.1'], { resolve }, { ...TIMING, dialMs: 5 })
+    await dialsAre(6)
+    expect(asked).toBe(1)
+    answer.resolve(['10.0.0.2'])
+    while (!dials.includes('/ip4/10.0.0.2/tcp/5051')) await once(dialled, 'dial')
+  })
+
   it('tries for ever while nobody answers', async () => {
     start(['10.0.0.1'])
     await dialsAre(12)
