@@ -78,7 +78,6 @@ export async function openSwarm(
   const log = components.log.child({ component: 'swarm' })
   const laneLog = components.log.child({ component: 'lane' })
   const identity = await identityIn(dir, log)
-  const certificate = createLaneCertificate()
   const ledger = new PeerLedger({ clock, log, metrics }, { file: dir && join(dir, 'bans.json') })
   const isBanned = (peer: string): boolean => ledger.isBanned(peer)
 
@@ -109,6 +108,7 @@ export async function openSwarm(
       timing: SWARM_TIMING,
     },
   )
+  const certificate = createLaneCertificate(node.self)
   const directory = new DhtProviderDirectory({ node, metrics: components.directoryMetrics, clock, log }, SWARM_TIMING)
   const server = new LaneServer(
     { content, members: node, ledger, certificate, clock: steadyClock, log: laneLog, metrics },

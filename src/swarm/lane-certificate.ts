@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes, sign, type X509Certificate } from 'node:crypto'
 
 /**
  * What an agent shows at the lane. Nobody vouches for it but the connection over which its fingerprint was told, so it
@@ -13,7 +13,6 @@ export interface LaneCertificate {
   readonly fingerprint: string
 }
 
-const NAME = 'shoal'
 const SERIAL_BYTES = 16
 
 // https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5: a certificate without an end
@@ -35,11 +34,14 @@ const ECDSA_WITH_SHA256 = Buffer.from('2a8648ce3d040302', 'hex')
 // 2.5.4.3, commonName
 const COMMON_NAME = Buffer.from('550403', 'hex')
 
-/** Makes a new key and a certificate for it; takes about a millisecond. */
-export function createLaneCertificate(): LaneCertificate {
+/**
+ * Makes a new key and a certificate for it; takes about a millisecond.
+ * @param id of the agent: what others tell of this certificate as theirs is seen to be false
+ */
+export function createLaneCertificate(id = 'shoal'): LaneCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = der(SEQUENCE, der(OBJECT_ID, ECDSA_WITH_SHA256))
-  const name = der(SEQUENCE, der(SET, der(SEQUENCE, der(OBJECT_ID, COMMON_NAME), der(UTF8_STRING, NAME))))
+  const name = der(SEQUENCE, der(SET, der(SEQUENCE, der(OBJECT_ID, COMMON_NAME), der(UTF8_STRING, id))))
   const validity = der(SEQUENCE, der(UTC_TIME, NOT_BEFORE), der(GENERALIZED_TIME, NOT_AFTER))
   const publicKeyInfo = publicKey.export({ type: 'spki', format: 'der' })
   // TBSCertificate: https://www.rfc-editor.org/rfc/rfc5280#section-4.1
@@ -51,6 +53,11 @@ export function createLaneCertificate(): LaneCertificate {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     fingerprint: fingerprintOf(raw),
   }
+}
+
+/** The id that the certificate names, which its own key has signed; undefined for none. */
+export function idInside(certificate: X509Certificate): string | undefined {
+  return /^CN=([A-Za-z0-9]{1,128})$/.exec(certificate.subject)?.[1]
 }
 
 /** @param raw DER of a certificate */

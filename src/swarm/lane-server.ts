@@ -10,7 +10,7 @@ import type { Clock } from '../util/clock.ts'
 import type { HostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
-import { fingerprintOf, type LaneCertificate } from './lane-certificate.ts'
+import { fingerprintOf, idInside, type LaneCertificate } from './lane-certificate.ts'
 import { type LaneGuest, LaneGuests, type LaneGuestsInit } from './lane-guests.ts'
 import { LaneLoad, type LaneLoadInit } from './lane-load.ts'
 import { LANE_STREAM_PROTOCOL, LANE_TLS, MAX_HEAD_BYTES } from './lane-protocol.ts'
@@ -168,10 +168,10 @@ export class LaneServer {
       },
       (socket) => {
         this.#strangers.leave(socket)
-        const raw = socket.getPeerX509Certificate()?.raw
-        const fingerprint = raw === undefined ? undefined : fingerprintOf(raw)
-        const member = fingerprint === undefined ? undefined : members.byFingerprint(fingerprint)
-        if (member === undefined) {
+        const shown = socket.getPeerX509Certificate()
+        const fingerprint = shown === undefined ? undefined : fingerprintOf(shown.raw)
+        const member = shown && fingerprint && members.byFingerprint(fingerprint, idInside(shown))
+        if (!member || fingerprint === undefined) {
           log.debug({ address: socket.remoteAddress }, 'a stranger at the lane')
           socket.destroy()
           return
@@ -243,7 +243,7 @@ export class LaneServer {
   #isWelcome({ fingerprint, peer }: LaneGuest): boolean {
     const { ledger, members } = this.#components
     if (ledger.isBanned(peer)) return false
-    return fingerprint === undefined || members.byFingerprint(fingerprint)?.id === peer
+    return fingerprint === undefined || members.byFingerprint(fingerprint, peer)?.id === peer
   }
 }
 

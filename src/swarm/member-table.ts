@@ -42,8 +42,10 @@ export class MemberTable {
     return this.#connected
   }
 
-  byFingerprint(fingerprint: string): Member | undefined {
+  byFingerprint(fingerprint: string, id?: string): Member | undefined {
     this.#forgetOld()
+    const named = id === undefined ? undefined : (this.#connected.get(id) ?? this.#left.get(id)?.member)
+    if (named?.lane?.fingerprint === fingerprint) return named
     return this.#byFingerprint.get(fingerprint)
   }
 

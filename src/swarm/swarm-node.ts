@@ -219,8 +219,8 @@ export class SwarmNode implements Members {
     await this.#components.knownPeers.close()
   }
 
-  byFingerprint(fingerprint: string): Member | undefined {
-    return this.#members.byFingerprint(fingerprint)
+  byFingerprint(fingerprint: string, id?: string): Member | undefined {
+    return this.#members.byFingerprint(fingerprint, id)
   }
 
   subscribe(events: MemberEvents): () => void {

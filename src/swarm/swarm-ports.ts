@@ -47,8 +47,11 @@ export interface Members {
   readonly self: string
   /** By id. */
   readonly connected: ReadonlyMap<string, Member>
-  /** The member with this lane certificate, connected now or within the last minutes. */
-  byFingerprint(fingerprint: string): Member | undefined
+  /**
+   * The member with this lane certificate, connected now or within the last minutes.
+   * @param id that the certificate names: its word counts before that of others who told the same fingerprint
+   */
+  byFingerprint(fingerprint: string, id?: string): Member | undefined
   /** Connects if need be. @throws ShoalError PEER_UNAVAILABLE */
   connect(id: string, options: Abortable): Promise<Member>
   /** Closes what is open to it; nothing new is opened while `isBanned` says so. */

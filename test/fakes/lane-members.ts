@@ -26,8 +26,9 @@ export class LaneMembers implements Pick<Members, Needed> {
     for (const events of this.#events) events.left(member)
   }
 
-  byFingerprint(fingerprint: string): Member | undefined {
-    return [...this.connected.values()].find(({ lane }) => lane?.fingerprint === fingerprint)
+  byFingerprint(fingerprint: string, id?: string): Member | undefined {
+    const same = [...this.connected.values()].filter(({ lane }) => lane?.fingerprint === fingerprint)
+    return same.find((member) => member.id === id) ?? same[0]
   }
 
   async connect(id: string): Promise<Member> {

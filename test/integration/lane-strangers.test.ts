@@ -108,6 +108,17 @@ it('says nothing to a member that is banned, not even on a connection that is op
   expect(await readRaw(after)).toBe('')
 })
 
+it('serves the agent that a certificate names, not whoever told it first and is banned', async (context) => {
+  const serving = await startServer(context)
+  const asking = startClient(context)
+  serving.members.add('thief', { fingerprint: asking.certificate.fingerprint, addresses: [] })
+  serving.banned.add('thief')
+  introduce(asking, serving)
+  const digest = serving.content.add(CONTENT, REGISTRY)
+  expect((await collect(asking.client, laneRequest(digest))).bytes.equals(CONTENT)).toBe(true)
+  expect(asking.received).toEqual({ lane: CONTENT.length, stream: 0 })
+})
+
 it('lets members in while strangers hold connections open', async (context) => {
   const { server, client, content } = await pair(context, { strangers: 3, handshakeMs: 60_000 })
   const strangers = await Promise.all(Array.from({ length: 10 }, () => tcp(server.port)))

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { expect, it } from 'vitest'
-import { createLaneCertificate, fingerprintOf } from '../../../src/swarm/lane-certificate.ts'
+import { createLaneCertificate, fingerprintOf, idInside } from '../../../src/swarm/lane-certificate.ts'
 
 it('makes a certificate that is signed by its own key', () => {
   const made = createLaneCertificate()
@@ -10,6 +10,14 @@ it('makes a certificate that is signed by its own key', () => {
   expect(parsed.subject).toBe('CN=shoal')
   expect(parsed.issuer).toBe(parsed.subject)
   expect(parsed.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
+})
+
+it.each(['12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X', 'shoal'])('names its agent %s', (id) => {
+  expect(idInside(new X509Certificate(createLaneCertificate(id).certificate))).toBe(id)
+})
+
+it.each(['a/CN=b', 'a,b', 'a\nCN=b', ''])('names nobody by %j', (id) => {
+  expect(idInside(new X509Certificate(createLaneCertificate(id).certificate))).toBeUndefined()
 })
 
 it('makes a certificate that TLS takes with its key', () => {

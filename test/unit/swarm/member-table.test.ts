@@ -81,6 +81,16 @@ describe('the table of members', () => {
     expect(table.byFingerprint(FINGERPRINT)).toBeUndefined()
   })
 
+  it('finds the member that a certificate names, though another one was first to tell it', () => {
+    connect('mallory')
+    connect('a')
+    expect(table.byFingerprint(FINGERPRINT, 'a')?.id).toBe('a')
+    table.closed({ connectionId: 'a-1', id: 'a' })
+    expect(table.byFingerprint(FINGERPRINT, 'a')?.id).toBe('a')
+    connect('b', 'b-1', hello('cd'.repeat(32)))
+    expect(table.byFingerprint(FINGERPRINT, 'b')?.id).toBe('mallory')
+  })
+
   it('does not let a second member claim the lane of a connected one', () => {
     connect('a')
     connect('mallory')
