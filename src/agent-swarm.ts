@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { SwarmView } from './admin-backend.ts'
 import { Announcer } from './blob/announcer.ts'
+import { noSwarm } from './blob/no-swarm.ts'
 import type { SharedContent, Swarm } from './blob/ports.ts'
 import type { SwarmConfig } from './config-swarm.ts'
 import { systemResolve } from './swarm/bootstrap-address.ts'
@@ -39,7 +40,10 @@ export interface AgentSwarmInit {
   readonly version: string
 }
 
-/** Created before what shares its content, started after it. */
+/**
+ * Without a secret, a list of peers or `open` it only knows its own id, which others need for their lists.
+ * Created before what shares its content, started after it.
+ */
 export interface AgentSwarm {
   readonly swarm: Swarm
   readonly view: SwarmView
@@ -50,7 +54,8 @@ export interface AgentSwarm {
   start(): Promise<void>
 }
 
-const LOOPBACK = '127.0.0.1'
+const NO_SWARM =
+  'no swarm: set swarm.secretFile (or swarm.allowPeers, or swarm.open) to share with other hosts, or swarm.enabled: false'
 
 const LANE_LIMITS: LaneServerLimits = {
   connections: 1_024,
@@ -112,7 +117,7 @@ export async function openSwarm(
   const directory = new DhtProviderDirectory({ node, metrics: components.directoryMetrics, clock, log }, SWARM_TIMING)
   const server = new LaneServer(
     { content, members: node, ledger, certificate, clock: steadyClock, log: laneLog, metrics },
-    { listen: laneAddress(config, key), uploadRate: config.uploadRate, limits: LANE_LIMITS },
+    { listen: config.lane, uploadRate: config.uploadRate, limits: LANE_LIMITS },
   )
   const lane = new LaneClient(
     { members: node, certificate, clock: steadyClock, log: laneLog, metrics },
@@ -123,16 +128,22 @@ export async function openSwarm(
     { shareTags: config.shareTags },
   )
   const announcer = new Announcer({ content, directory })
+  // Not even on loopback: any user of this host could be a peer there, pull what others may and answer for tags.
+  const isMember = key !== undefined || config.allowPeers.length > 0 || config.open
   return {
-    swarm,
+    swarm: isMember ? swarm : noSwarm,
     view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
     get addresses() {
       return node.addresses
     },
     get laneAddresses() {
-      return server.port === 0 ? [] : [{ host: laneAddress(config, key).host, port: server.port }]
+      return server.port === 0 ? [] : [{ host: config.lane.host, port: server.port }]
     },
     start: async () => {
+      if (!isMember) {
+        log.warn({}, NO_SWARM)
+        return
+      }
       await ledger.start()
       stack.defer(() => ledger.stop())
       await server.start()
@@ -165,9 +176,4 @@ async function identityIn(dir: string | undefined, log: Logger): Promise<Identit
     log.warn({ dir, err: error }, 'the identity cannot be kept: this agent is a new one to its peers after a restart')
     return await ephemeralIdentity()
   }
-}
-
-/** Whoever may not join the swarm cannot open a lane either; still, what need not be reached from outside is not. */
-function laneAddress({ lane, allowPeers, open }: SwarmConfig, key: SwarmKey | undefined): HostPort {
-  return key !== undefined || allowPeers.length > 0 || open ? lane : { host: LOOPBACK, port: lane.port }
 }
