@@ -51,6 +51,12 @@ export class RemoteBlob implements PeerSource {
     const request = { ...this.#key, range: isWhole ? undefined : { start: range.start, end } }
     try {
       const { totalSize, bytes } = await this.#components.lane.fetch(this.id, request, { signal: linked.signal })
+      if (totalSize !== this.size) {
+        await bytes[Symbol.asyncIterator]().return?.()
+        throw new ShoalError('PEER_MISBEHAVED', 'the blob has another size than the peer said', {
+          detail: { peer: this.id },
+        })
+      }
       return { totalSize, bytes: disposedAfter(bytes, linked) }
     } catch (error) {
       linked[Symbol.dispose]()

@@ -149,6 +149,17 @@ describe('joining the swarm of a blob', () => {
     expect(a.ledger.isBanned(b.id)).toBe(true)
   })
 
+  it('takes no bytes of a blob that has another size than the peer said', async () => {
+    const [a, b] = pair()
+    b.content.add(blob)
+    const joined = a.join(blob)
+    await vi.waitFor(() => expect(joined.peers.size).toBe(1), soon)
+    const share = b.content.shares.get(blob.digest)
+    if (share !== undefined) b.content.shares.set(blob.digest, { ...share, blob: small })
+    const opening = joined.peers.get(b.id)?.open({ start: 0, end: CHUNK }, { signal })
+    await expect(opening).rejects.toMatchObject({ code: 'PEER_MISBEHAVED' })
+  })
+
   it('brings those together who want the same before any of them has it', async () => {
     const hub = world.agent()
     const agents = Array.from({ length: 4 }, () => world.agent())
