@@ -79,14 +79,19 @@ export class MessageReceiver {
       clearTimeout(this.#partTimer)
       this.#partTimer = undefined
     }
-    if (this.#frames.pendingBytes > 0) {
-      const error = new ShoalError('PEER_MISBEHAVED', 'the rest of a message does not come')
-      this.#partTimer ??= setTimeout(() => this.close(error), this.#init.messageMs).unref()
-    }
+    if (this.#frames.pendingBytes > 0) this.#partTimer ??= this.#awaitRest()
     const debtMs = Math.max(this.#bytes.take(bytes), this.#messages.take(frames.length))
     if (debtMs > 0) this.#pauseFor(debtMs)
     if (this.#waiting.length > MAX_WAITING) this.#stream.pause()
     if (!this.#isWorking) void this.#work()
+  }
+
+  #awaitRest(): NodeJS.Timeout {
+    return setTimeout(() => {
+      // while this side does not read, the rest may have come
+      if (this.#stream.readStatus === 'paused') this.#partTimer = this.#awaitRest()
+      else this.close(new ShoalError('PEER_MISBEHAVED', 'the rest of a message does not come'))
+    }, this.#init.messageMs).unref()
   }
 
   async #work(): Promise<void> {

@@ -61,6 +61,24 @@ describe('the swarm protocol', () => {
   const open = (from: End, to: End) =>
     from.members.openStream(to.members.self, SWARM_PROTOCOL, { signal: AbortSignal.timeout(1_000) })
 
+  it('blames nobody for the rest of a message that it does not read itself', async () => {
+    const [a, b] = pair({ messageMs: 60 })
+    const late = end()
+    late.members.join(b.members)
+    const gate = Promise.withResolvers<void>()
+    b.gate = gate.promise
+    const framed = frame(encodeMessage(want))
+    const stream = await open(a, b)
+    stream.send(Buffer.concat([...Array.from({ length: 40 }, () => framed), framed.subarray(0, 9)]))
+    await new Promise(setImmediate)
+    ;(await open(late, b)).send(framed.subarray(0, 9))
+    await vi.waitFor(() => expect(b.ledger.standing(late.members.self)).toMatchObject({ abuses: 1 }), soon)
+    expect(b.ledger.standing(a.members.self)?.abuses ?? 0).toBe(0)
+    gate.resolve()
+    stream.send(framed.subarray(9))
+    await vi.waitFor(() => expect(b.got).toHaveLength(41), soon)
+  })
+
   it('carries messages both ways, in order, on one stream for each direction', async () => {
     const [a, b] = pair()
     const opened = vi.spyOn(a.members, 'openStream')
