@@ -41,6 +41,8 @@ export interface SourceView {
   readonly chunksLeft: number
   /** Undefined while it has brought nothing yet. */
   readonly bytesPerSecond: number | undefined
+  /** Each request to it costs all of the blob that is before its start. */
+  readonly ignoresRange: boolean
   /** By its runs that ended. */
   readonly bytesReceived: number
   /** A reader had to wait for it. */
@@ -98,7 +100,7 @@ export function scheduleRuns(snapshot: Snapshot): Step[] {
     if (!peers.serve(chunk)) origin.serve(chunk)
   }
   if (peers.areThere) origin.giveWay()
-  peers.fill()
+  if (!origin.mustSendRest) peers.fill()
   origin.fill()
   hurryLateChunks(draft, peers, origin)
   return draft.steps

@@ -56,8 +56,20 @@ export class OriginPolicy {
     }
   }
 
+  /**
+   * An origin without ranges has to send what peers lack: then it sends all that is missing from there on, for a request for
+   * each gap would cost the whole blob as often.
+   */
+  get mustSendRest(): boolean {
+    if (this.#source?.ignoresRange !== true || !this.#peers.areThere) return false
+    const { count } = this.#draft.snapshot.plan
+    for (let chunk = 0; chunk < count; chunk++) if (this.#isGap(chunk)) return true
+    return false
+  }
+
   /** Leaves to the peers what they bring as well and as fast; goes on with what they do not. */
   giveWay(): void {
+    if (this.#source?.ignoresRange === true) return
     for (const run of this.#draft.runs) {
       if (run.kind !== 'origin' || run.isSpare || run.id === undefined || run.next >= run.end) continue
       if ((run.askedEnd - run.next) * this.#draft.snapshot.plan.chunkBytes < WORTH_CUTTING_BYTES) continue
@@ -76,13 +88,15 @@ export class OriginPolicy {
       (run) => !run.isSpare && run.askedEnd > run.next + 1 && (run.kind === 'origin' || !this.#peers.areThere),
     )
     if (this.#source === undefined || isBusy || this.#isFull) return
+    if (this.mustSendRest && runs.some(({ kind, isSpare }) => kind === 'peer' && !isSpare)) return
     const { count } = snapshot.plan
     const helps = this.#isFasterThanPeers(this.#source)
     const place = helps ? snapshot.wanted[0]?.chunk : undefined
-    const first = place ?? (this.#peers.areThere ? Math.floor(snapshot.offset * count) : 0)
+    const first =
+      place ?? (this.#peers.areThere && !this.#source.ignoresRange ? Math.floor(snapshot.offset * count) : 0)
     for (let step = 0; step < count; step++) {
       const chunk = (first + step) % count
-      if (!this.#draft.isOpen(chunk) || (!helps && this.#peers.canBring(chunk)) || this.#isCheckedOn(chunk)) continue
+      if (!(helps ? this.#draft.isOpen(chunk) && !this.#isCheckedOn(chunk) : this.#isGap(chunk))) continue
       this.#start(this.#source, chunk)
       return
     }
@@ -93,7 +107,7 @@ export class OriginPolicy {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
     const rate = this.#peers.expectedRate
-    const isUnknown = source.bytesReceived < KNOWN_BYTES && this.#peers.count <= FEW_PEERS
+    const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && this.#peers.count <= FEW_PEERS
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * TAKE_OVER_SHARE) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     let open = 0
@@ -131,10 +145,22 @@ export class OriginPolicy {
     const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
     if (!this.#peers.areThere) return this.#draft.start(source, from, end)
     if (this.#peers.isUnconfirmed(from)) return this.#draft.start(source, from, from + 1)
+    if (source.ignoresRange) return this.#draft.start(source, from, this.#lastOpen(from) + 1)
     const { chunkBytes } = snapshot.plan
     const wanted = (source.bytesPerSecond ?? 0) * REQUEST_SECONDS
     const bytes = Math.min(REQUEST_BYTES.max, Math.max(REQUEST_BYTES.min, wanted))
     this.#draft.start(source, from, Math.min(end, from + Math.max(1, Math.floor(bytes / chunkBytes))))
+  }
+
+  #isGap(chunk: number): boolean {
+    return this.#draft.isOpen(chunk) && !this.#peers.canBring(chunk) && !this.#isCheckedOn(chunk)
+  }
+
+  /** Of those before the next one that somebody else is bringing. */
+  #lastOpen(from: number): number {
+    let last = this.#endOf(from, () => true) - 1
+    while (last > from && !this.#draft.isOpen(last)) last -= 1
+    return last
   }
 
   #endOf(from: number, goesOn: (chunk: number) => boolean): number {

@@ -158,6 +158,8 @@ export interface SeenTag {
 export interface SourceBody {
   /** Bytes of the whole blob as the source states it, undefined when it does not. */
   readonly totalSize: number | undefined
+  /** The source knows no ranges: each request costs all that is before its start. */
+  readonly ignoresRange?: boolean
   /** From the asked start; ends early only by an error. Ending the iteration closes the connection. */
   readonly bytes: AsyncIterable<Uint8Array>
 }

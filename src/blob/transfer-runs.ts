@@ -400,6 +400,7 @@ export class TransferRuns {
       const detail = { before: plan.size, now: body.totalSize }
       throw new ShoalError('DIGEST_MISMATCH', 'the blob has another size than what is here of it', { detail })
     }
+    if (body.ignoresRange === true) run.source.foundWithoutRanges()
     const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
     for await (const batch of batches(body.bytes, { maxBytes: WRITE_QUEUE_BYTES, stop })) {
       const before = run.next

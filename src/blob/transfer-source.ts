@@ -38,6 +38,7 @@ export class TransferSource {
   #busy = 0
   #bytesPerSecond: number | undefined
   #bytesReceived = 0
+  #ignoresRange = false
   #goodChunks = 0
   /** The origin has contradicted what it states: what it gives would not be taken. */
   #isDoubted = false
@@ -85,6 +86,7 @@ export class TransferSource {
       chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
       bytesPerSecond: this.#bytesPerSecond,
       bytesReceived: this.#bytesReceived,
+      ignoresRange: this.#ignoresRange,
       isSlow: this.#late > 0,
     }
   }
@@ -130,6 +132,12 @@ export class TransferSource {
   forgetLacks(): void {
     this.#lacks.clear()
     this.#isDoubted = false
+  }
+
+  /** It sends the whole blob, whatever is asked for. */
+  foundWithoutRanges(): void {
+    this.#ignoresRange = true
+    this.#maxRuns = 1
   }
 
   /** It may have refused a run for being one too many: from now on it gets one at a time. */

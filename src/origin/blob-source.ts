@@ -47,7 +47,8 @@ export class BlobSource implements ChunkSource {
     if (range.end !== undefined && range.end <= range.start) throw new RangeError('empty range')
     const first = await this.#beginning(range, options)
     const totalSize = first.totalSize ?? (await this.#askSize(first, options))
-    return { totalSize, bytes: this.#bytes(range, first, options) }
+    const ignoresRange = first.answer.status === 200 && (range.start > 0 || range.end !== undefined)
+    return { totalSize, ignoresRange, bytes: this.#bytes(range, first, options) }
   }
 
   /** Of an empty blob there is no range: some registries refuse it then. */

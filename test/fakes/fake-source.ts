@@ -24,6 +24,8 @@ export interface Faults {
   totalSize?: number | undefined
   /** Sends bytes after the end. */
   isEndless?: boolean
+  /** Sends everything from the beginning, whatever range is asked for. */
+  ignoresRange?: boolean
   /** Milliseconds before the first byte. */
   firstByteMs?: number
   /** Milliseconds between two pieces of 64 KiB. */
@@ -55,7 +57,18 @@ export class FakeSource implements ChunkSource {
     const { refusal, firstByteMs = 0, totalSize } = this.faults
     if (firstByteMs > 0) await pause(firstByteMs, undefined, { signal })
     if (refusal !== undefined || this.#isGone) throw refusal ?? this.#unavailable()
-    return { totalSize: totalSize ?? this.bytes.length, bytes: this.#send(range, signal) }
+    const { ignoresRange = false } = this.faults
+    const bytes = ignoresRange ? this.#sendAll(range, signal) : this.#send(range, signal)
+    return { totalSize: totalSize ?? this.bytes.length, ignoresRange, bytes }
+  }
+
+  async *#sendAll({ start, end = this.bytes.length }: { start: number; end: number | undefined }, signal: AbortSignal) {
+    let position = 0
+    for await (const piece of this.#send({ start: 0, end }, signal)) {
+      const skipped = Math.min(piece.length, Math.max(0, start - position))
+      position += piece.length
+      if (skipped < piece.length) yield piece.subarray(skipped)
+    }
   }
 
   async *#send({ start, end = this.bytes.length }: { start: number; end: number | undefined }, signal: AbortSignal) {

@@ -20,6 +20,7 @@ const ORIGIN: SourceView = {
   chunksLeft: Number.POSITIVE_INFINITY,
   bytesPerSecond: undefined,
   bytesReceived: 100 * MIB,
+  ignoresRange: false,
   isSlow: false,
 }
 
@@ -32,6 +33,7 @@ function peer(id: string, given: Partial<SourceView> = {}): SourceView {
     chunksLeft: 1_000,
     bytesPerSecond: undefined,
     bytesReceived: 0,
+    ignoresRange: false,
     isSlow: false,
     ...given,
   }

@@ -286,6 +286,28 @@ describe('the word of one agent', () => {
   })
 })
 
+describe('an origin without ranges', () => {
+  it('is not asked again and again for what peers lack', async () => {
+    const world = new TransferWorld(BLOB, { origin: { ignoresRange: true } })
+    const even = chunkHashesOf(BLOB).flatMap((_, index) => (index % 2 === 0 ? [index] : []))
+    for (const id of ['a', 'b']) {
+      const peer = new FakePeer(id, BLOB, { chunks: even })
+      world.swarm.add(peer, statementOf(id, world.digest, BLOB, { only: even }))
+    }
+    const { seen, error } = await world.pull()
+    expect([error, seen.equals(BLOB)]).toEqual([undefined, true])
+    expect(world.origin.sent).toBeLessThan(5 * BLOB.length)
+  })
+
+  it('leaves to peers what they have all of', async () => {
+    const world = new TransferWorld(BLOB, { origin: { ignoresRange: true } })
+    withHonestPeers(world, 'a', 'b')
+    const { seen, error } = await world.pull({ headStartMs: 0 })
+    expect([error, seen.equals(BLOB)]).toEqual([undefined, true])
+    expect(world.origin.sent).toBeLessThan(BLOB.length / 4)
+  })
+})
+
 describe('an origin that is wrong', () => {
   it('is found out by peers that agree, when nobody has read its bytes', async () => {
     const originBytes = falsified(BLOB, [2])
