@@ -34,6 +34,8 @@ export class BanFile {
   readonly #path: string
   #next: BanRecord | undefined
   #writing: Promise<void> | undefined
+  /** Told once: a full disk stays full for a while. */
+  #isFailing = false
 
   constructor(components: { readonly log: Logger }, init: { readonly path: string }) {
     this.#log = components.log
@@ -74,9 +76,12 @@ export class BanFile {
         this.#next = undefined
         await writeFile(`${this.#path}.new`, JSON.stringify(record), { mode: 0o600 })
         await rename(`${this.#path}.new`, this.#path)
+        this.#isFailing = false
       }
     } catch (error) {
-      this.#log.warn({ err: error, path: this.#path }, 'bans can not be kept for the next run')
+      const level = this.#isFailing ? 'debug' : 'warn'
+      this.#isFailing = true
+      this.#log[level]({ err: error, path: this.#path }, 'bans can not be kept for the next run')
     } finally {
       this.#writing = undefined
     }

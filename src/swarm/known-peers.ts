@@ -36,6 +36,8 @@ export class KnownPeers {
   readonly #peers = new Map<string, readonly string[]>()
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> = Promise.resolve()
+  /** Told once: a full disk stays full for a while. */
+  #isFailing = false
 
   constructor(components: { log: Logger }, init: KnownPeersInit) {
     this.#log = components.log
@@ -102,8 +104,11 @@ export class KnownPeers {
     try {
       await writeFile(temporary, `${JSON.stringify({ peers })}\n`, { mode: 0o600 })
       await rename(temporary, path)
+      this.#isFailing = false
     } catch (error) {
-      this.#log.warn({ path, err: error }, 'the peers of this run are not saved')
+      const level = this.#isFailing ? 'debug' : 'warn'
+      this.#isFailing = true
+      this.#log[level]({ path, err: error }, 'the peers of this run are not saved')
       await rm(temporary, { force: true }).catch(() => {})
     }
   }

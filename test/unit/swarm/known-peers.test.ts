@@ -68,9 +68,11 @@ describe('peers of the last run', () => {
   it('cost no more than a warning when they cannot be written', async () => {
     const { log, entries } = recordingLog()
     const peers = new KnownPeers({ log }, { path: join(dir, 'missing', 'peers.json'), saveMs: 60_000 })
-    peers.note('a', ['/ip4/10.0.0.1/tcp/5051'])
-    await peers.close()
-    expect(entries.map(({ level }) => level)).toEqual(['warn'])
+    for (const id of ['a', 'b', 'c']) {
+      peers.note(id, ['/ip4/10.0.0.1/tcp/5051'])
+      await peers.close()
+    }
+    expect(entries.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug'])
   })
 
   it('are not written again when nothing changed', async () => {

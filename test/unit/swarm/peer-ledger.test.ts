@@ -187,10 +187,13 @@ describe('the ledger of peers', () => {
     const { log, entries } = recordingLog()
     const ledger = new PeerLedger({ clock, log, metrics: noSwarmMetrics }, { file: join(dir, 'no', 'bans.json') })
     await ledger.start()
-    ledger.ban('liar', 'protocol')
-    await ledger.stop()
+    for (const peer of ['liar', 'rude', 'liar too']) {
+      ledger.ban(peer, 'protocol')
+      await ledger.stop()
+    }
     expect(ledger.isBanned('liar')).toBe(true)
-    expect(entries.filter(({ message }) => message.includes('can not be kept'))).toHaveLength(1)
+    expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
+    expect(entries.filter(({ message }) => message.includes('can not be kept'))).toHaveLength(3)
   })
 
   it('keeps the bans of known peers when made-up ones flood it, and forgets idle peers', () => {
