@@ -11,6 +11,9 @@ import { quantile, type Row } from './report.ts'
 
 const AGENTS = 48
 const MEASURED = 100
+/** Agents that pull, each so often before it is measured: the code of the others is warm from giving. */
+const TAKERS = 6
+const WARM_UPS = 12
 const SIZE = 1024 * 1024
 const ANNOUNCED_MS = 5_000
 const P50_MS = 20
@@ -21,7 +24,7 @@ const P95_MS = 50
  * them. The registry has a long head start to give, so that it is the peers' doing; it only says who may have the blob.
  */
 export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
-  const blobs = Array.from({ length: AGENTS + MEASURED }, () => randomBytes(SIZE)).map((bytes) => ({
+  const blobs = Array.from({ length: TAKERS * WARM_UPS + MEASURED }, () => randomBytes(SIZE)).map((bytes) => ({
     digest: sha256(bytes),
     bytes,
   }))
@@ -29,11 +32,10 @@ export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
   await using fleet = await BenchFleet.start(world, AGENTS, { headStart: '1s' })
   await fleet.introduce('many')
   const random = seededRandom(1)
-  // at first each agent once, which warms up its code
   const journeys = blobs.map(({ digest }, index) => {
-    const taker = index < AGENTS ? index : Math.floor(random() * AGENTS)
-    const giver = taker + 1 + Math.floor(random() * (AGENTS - 2))
-    return { digest, givers: [fleet.at(giver % AGENTS), fleet.at((giver + 1) % AGENTS)], taker: fleet.at(taker) }
+    const giver = Math.floor(random() * (AGENTS - TAKERS - 1))
+    const givers = [fleet.at(TAKERS + giver), fleet.at(TAKERS + giver + 1)]
+    return { digest, givers, taker: fleet.at(index % TAKERS) }
   })
   for (const { digest, givers } of journeys) {
     await Promise.all(givers.map(async (giver) => (await fetch(fleet.url(giver, digest))).arrayBuffer()))
@@ -51,7 +53,7 @@ export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
   } finally {
     agent.destroy()
   }
-  const measured = times.slice(AGENTS)
+  const measured = times.slice(TAKERS * WARM_UPS)
   const after = await sumOf(fleet.agents)
   const fromPeers = after.fromPeers - before.fromPeers
   const share = fromPeers / (fromPeers + after.fromOrigin - before.fromOrigin)
@@ -60,7 +62,7 @@ export async function swarmFirstByte(world: BenchWorld): Promise<Row[]> {
     {
       measure: `first byte from a peer, ${AGENTS} agents (processes)`,
       shoal: `${measured.length} blobs, ${(share * 100).toFixed(0)} % of bytes from peers, worst ${Math.max(...measured).toFixed(0)} ms`,
-      against: `the first pull of an agent p50 ${quantile(times.slice(0, AGENTS), 0.5).toFixed(0)} ms`,
+      against: `the first pull of an agent p50 ${quantile(times.slice(0, TAKERS), 0.5).toFixed(0)} ms`,
       result: `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} ms`,
       goal: `≤ ${P50_MS} / ≤ ${P95_MS} ms`,
       isMet: p50 <= P50_MS && p95 <= P95_MS,
