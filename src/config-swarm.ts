@@ -39,7 +39,7 @@ export const swarmSection = z
     secretFile: z.string().min(1).optional(),
     /** Ids of the only agents that belong to the swarm; with none, whoever knows the secret. */
     allowPeers: listOf(peerId).prefault([]),
-    /** Beyond loopback without a secret and without a list of agents: whoever reaches this one belongs to the swarm. */
+    /** A swarm without a secret and without a list of agents: whoever reaches this one belongs to it. */
     open: z.boolean().default(false),
     bootstrap: listOf(agentAddress).prefault([]),
     mdns: z.boolean().default(false),
