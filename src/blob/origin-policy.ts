@@ -28,6 +28,8 @@ const WORTH_HELPING_SECONDS = 0.5
 /** An origin that brought less may be faster than it seems: it is tried where few agents do so. */
 const KNOWN_BYTES = 4 * 1024 * 1024
 const FEW_PEERS = 3
+/** Where many agents pull at once all of them are slow, and each one's help would cost the origin a copy. */
+const TAKE_OVER_SHARE_OF_MANY = 0.25
 
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {
@@ -107,8 +109,10 @@ export class OriginPolicy {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
     const rate = this.#peers.expectedRate
-    const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && this.#peers.count <= FEW_PEERS
-    if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * TAKE_OVER_SHARE) return false
+    const areFew = this.#peers.count <= FEW_PEERS
+    const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
+    const share = areFew ? TAKE_OVER_SHARE : TAKE_OVER_SHARE_OF_MANY
+    if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     let open = 0
     for (let chunk = 0; chunk < plan.count && open <= enough; chunk++) if (this.#draft.isOpen(chunk)) open += 1

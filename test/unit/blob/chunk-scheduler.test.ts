@@ -173,6 +173,7 @@ describe('scheduleRuns with peers', () => {
     expect(helps({})).toBe(true)
     expect(helps({ rate: 40 * MIB })).toBe(false)
     expect(helps({ peers: 40 })).toBe(false)
+    expect(helps({ rate: 2 * MIB, peers: 6 })).toBe(false)
     expect(helps({ wanted: [] })).toBe(false)
     expect(helps({ ageMs: 100 })).toBe(false)
     // What is thought of its rate rests on first bytes.
