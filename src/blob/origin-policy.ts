@@ -31,6 +31,12 @@ const FEW_PEERS = 3
 /** Where many agents pull at once all of them are slow, and each one's help would cost the origin a copy. */
 const TAKE_OVER_SHARE_OF_MANY = 0.25
 
+/**
+ * Where several agents pull what none of them has, each begins at a place of its own: fetching what its reader comes to next,
+ * all of them would fetch the same. A reader that waited so long is served all the same.
+ */
+const DISTINCT_MS = 2_000
+
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {
   readonly #draft: RunDraft
@@ -49,6 +55,7 @@ export class OriginPolicy {
     const run = this.#draft.runOf(chunk)
     if (run === undefined) {
       if (this.#draft.snapshot.stateOf(chunk) === 'there' || this.#isCheckedOn(chunk)) return
+      if (this.#isLeftToOthers(chunk)) return
       if (this.#isFull) this.#cutShortWhatNobodyAwaits()
       else this.#start(this.#source, chunk)
     } else if (run.kind === 'origin' && run.id !== undefined && this.#isBeyondReach(run, chunk) && !this.#isFull) {
@@ -75,7 +82,8 @@ export class OriginPolicy {
     for (const run of this.#draft.runs) {
       if (run.kind !== 'origin' || run.isSpare || run.id === undefined || run.next >= run.end) continue
       if ((run.askedEnd - run.next) * this.#draft.snapshot.plan.chunkBytes < WORTH_CUTTING_BYTES) continue
-      const limit = Math.min(run.askedEnd, run.next + this.#ahead(run))
+      const most = this.#peers.lack(run.end - 1) ? run.end : run.askedEnd
+      const limit = Math.min(most, run.next + this.#ahead(run))
       let to = run.next + 1
       while (to < limit && (to < run.end || !this.#draft.isCovered(to)) && this.#isNeeded(to, run)) to += 1
       this.#draft.resize(run, to)
@@ -93,7 +101,7 @@ export class OriginPolicy {
     if (this.mustSendRest && runs.some(({ kind, isSpare }) => kind === 'peer' && !isSpare)) return
     const { count } = snapshot.plan
     const helps = this.#isFasterThanPeers(this.#source)
-    const place = helps ? snapshot.wanted[0]?.chunk : undefined
+    const place = helps && !this.#isCold ? snapshot.wanted[0]?.chunk : undefined
     const first =
       place ?? (this.#peers.areThere && !this.#source.ignoresRange ? Math.floor(snapshot.offset * count) : 0)
     for (let step = 0; step < count; step++) {
@@ -124,6 +132,19 @@ export class OriginPolicy {
     if (this.#source === undefined || this.#isFull) return false
     this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
     return true
+  }
+
+  /** Whether something is missing that no peer has either. */
+  get #isCold(): boolean {
+    const { count } = this.#draft.snapshot.plan
+    for (let chunk = 0; chunk < count; chunk++) if (this.#draft.isOpen(chunk) && this.#peers.lack(chunk)) return true
+    return false
+  }
+
+  #isLeftToOthers(chunk: number): boolean {
+    if (!this.#peers.lack(chunk) || this.#source?.ignoresRange === true) return false
+    const reader = this.#draft.snapshot.wanted.find((wanted) => wanted.chunk === chunk)
+    return (reader?.waitedMs ?? 0) < DISTINCT_MS
   }
 
   /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */

@@ -49,6 +49,11 @@ export class PeerPolicy {
     return this.#mayAsk(chunk) && this.#has(chunk)
   }
 
+  /** There are peers, and none of them has the chunk yet. */
+  lack(chunk: number): boolean {
+    return this.areThere && !this.#has(chunk)
+  }
+
   /** Peers have it, but so much is on its way on their word alone that more has to wait until it is confirmed. */
   isUnconfirmed(chunk: number): boolean {
     return this.#draft.snapshot.mayFetch(chunk) === 'risky' && !this.#mayAsk(chunk) && this.#has(chunk)
