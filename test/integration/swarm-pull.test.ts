@@ -130,11 +130,12 @@ it('a client that the registry admits late gets what peers have brought, and the
     await pulls.pull(giver.url(path), blob)
     await giver.idle()
   }
-  const before = origin.egressBytes(/\/blobs\//)
   const admission = origin.inject({ fault: { kind: 'hang' }, match: { method: 'HEAD' }, times: Infinity })
   const pulling = pulls.pull(taker.url(path), blob)
   await vi.waitUntil(async () => (await taker.storedDigests()).length > 0, SOON)
   expect(admission.hits).toBeGreaterThan(0)
+  expect((await taker.status()).traffic.fromPeers).toBeGreaterThan(0)
+  const before = origin.egressBytes(/\/blobs\//)
   admission.release()
   await pulling
   pulls.check(3)
