@@ -26,7 +26,8 @@ import type {
 import { RescuedReader } from './rescued-reader.ts'
 import type { Blobs, CacheStatus, OpenBlob } from './services.ts'
 import type { StatedSizes } from './stated-sizes.ts'
-import { type Begun, Transfer, type TransferEnd } from './transfer.ts'
+import { type Begun, type Outcome, Transfer, type TransferEnd } from './transfer.ts'
+import type { TransferView } from './transfer-view.ts'
 
 export interface BlobServiceComponents {
   readonly store: BlobStore
@@ -41,6 +42,8 @@ export interface BlobServiceComponents {
   readonly repositories: RepositoryIndex
   readonly sizes: StatedSizes
   readonly metrics: TransferMetrics
+  /** Told of every transfer that is over, with what it was at its end. Must not throw. */
+  readonly onTransferEnd?: (view: TransferView, outcome: Outcome) => void
   readonly clock: Clock
   readonly log: Logger
 }
@@ -139,6 +142,11 @@ export class BlobService implements Blobs {
       chunks: transfer.progress.count,
       readers: transfer.readerCount,
     }))
+  }
+
+  /** The same in full. */
+  views(): TransferView[] {
+    return [...this.#transfers.values()].map((transfer) => transfer.view())
   }
 
   /** Ends all transfers; what has arrived is kept. */
@@ -247,6 +255,7 @@ export class BlobService implements Blobs {
         else this.#mismatches.set(`${registry} ${digest}`, mismatches + 1)
       }
       this.#transfers.delete(digest)
+      this.#components.onTransferEnd?.(transfer.view(), outcome)
     }
     const { headStartMs, holdBackMs } = this.#init
     const transfer = new Transfer(

@@ -10,6 +10,7 @@ import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
+import { ChunkProvenance } from './chunk-provenance.ts'
 import { ChunkStates } from './chunk-states.ts'
 import { ChunkTrust } from './chunk-trust.ts'
 import { ClaimBook } from './claim-book.ts'
@@ -44,6 +45,7 @@ export interface FillingInit {
 export class Filling implements SwarmEvents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
+  readonly provenance: ChunkProvenance
   readonly book: ClaimBook
   readonly runs: TransferRuns
   readonly gate: ReadGate
@@ -64,6 +66,7 @@ export class Filling implements SwarmEvents {
     this.partial = partial
     const { plan, digest } = partial
     this.chunks = new ChunkStates(plan.count)
+    this.provenance = new ChunkProvenance(plan.count)
     this.book = new ClaimBook({ plan, onlyHash: plan.count === 1 ? digestHex(digest) : undefined })
     this.#verifier = new Verifier(partial, {
       accepts: (index, hash) => this.#trust.accepts(index, hash),
@@ -104,6 +107,7 @@ export class Filling implements SwarmEvents {
     const { claimed, unsure } = this.partial
     for (const [index, logged] of claimed) {
       this.chunks.set(index, 'claimed')
+      this.provenance.set(index, 'store')
       if (unsure.has(index)) this.#usedPeers = true
       this.#verifier.add(index, { logged, isSure: !unsure.has(index) })
     }
@@ -141,6 +145,7 @@ export class Filling implements SwarmEvents {
 
   #arrived(index: number, ground: 'own' | 'word'): void {
     this.chunks.set(index, ground === 'own' ? 'received' : 'arrived')
+    this.provenance.set(index, ground === 'own' ? 'origin' : 'peer')
     if (ground === 'word') this.#usedPeers = true
     this.#verifier.add(index, ground)
   }

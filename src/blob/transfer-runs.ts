@@ -174,6 +174,13 @@ export class TransferRuns {
     return this.readableWithin(index) !== undefined
   }
 
+  /** Chunks that some source is sending just now. */
+  arriving(): ReadonlySet<number> {
+    const indexes = new Set<number>()
+    for (const run of this.#all()) if (run.next < run.end) indexes.add(run.next)
+    return indexes
+  }
+
   /** The byte up to which chunk `index` is on disk and may be read, if an origin is sending it now. */
   readableWithin(index: number): number | undefined {
     for (const run of this.#all())

@@ -11,8 +11,10 @@ import type { Logger } from '../util/logger.ts'
 import { Filling } from './filling.ts'
 import type { BlobReader, BlobStore, ChunkSource, PartialBlob, SharedBlob, Swarm, TransferMetrics } from './ports.ts'
 import { readShared, sharedView } from './shared-view.ts'
+import { TransferMeter } from './transfer-meter.ts'
 import { TransferOpening } from './transfer-opening.ts'
 import { TransferSwarm } from './transfer-swarm.ts'
+import { type TransferView, viewOfChunks } from './transfer-view.ts'
 
 /** Without readers a transfer goes on when at least this share has arrived, or at most so much is missing. */
 const WORTH_FINISHING_SHARE = 0.25
@@ -85,6 +87,7 @@ export class Transfer {
   readonly #components: TransferComponents
   readonly #init: TransferInit
   readonly #swarm: TransferSwarm
+  readonly #meter: TransferMeter
   readonly #startedAt: number
   readonly #stop = new AbortController()
   readonly #ended = Promise.withResolvers<Outcome>()
@@ -103,6 +106,7 @@ export class Transfer {
     this.digest = init.digest
     this.registry = init.registry
     this.#swarm = new TransferSwarm({ swarm: components.swarm }, init)
+    this.#meter = new TransferMeter(components)
     this.#startedAt = components.clock()
   }
 
@@ -118,6 +122,25 @@ export class Transfer {
 
   get readerCount(): number {
     return this.#readers
+  }
+
+  view(): TransferView {
+    const { verified: verifiedChunks, count: chunks } = this.progress
+    const { storeBytes, chunkMap } =
+      this.#filling === undefined ? { storeBytes: 0, chunkMap: [] } : viewOfChunks(this.#filling)
+    return {
+      digest: this.digest,
+      registry: this.registry,
+      size: this.size,
+      verifiedChunks,
+      chunks,
+      chunkBytes: this.#filling?.partial.plan.chunkBytes,
+      readers: this.#readers,
+      startedAt: this.#startedAt,
+      bytes: { store: storeBytes, ...this.#meter.received },
+      bytesPerSecond: Math.round(this.#meter.bytesPerSecond),
+      chunkMap,
+    }
   }
 
   /** Resolves when the transfer is over and the disk is left alone. */
@@ -269,10 +292,10 @@ export class Transfer {
   }
 
   #fill(partial: PartialBlob, isCautious: boolean): Filling {
-    const { clock, log, metrics } = this.#components
+    const { clock, log } = this.#components
     const { holdBackMs, offset } = this.#init
     const filling = new Filling(
-      { partial, swarm: this.#swarm, clock, log, metrics },
+      { partial, swarm: this.#swarm, clock, log, metrics: this.#meter.metrics },
       { holdBackMs, offset, isCautious, onFailed: (error) => this.#end(error, 'failed') },
     )
     this.#filling = filling
