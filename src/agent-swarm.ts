@@ -50,8 +50,19 @@ export interface AgentSwarm {
   /** What was bound; empty before `start`. */
   readonly addresses: readonly HostPort[]
   readonly laneAddresses: readonly HostPort[]
+  /** For the metrics. */
+  readonly figures: SwarmFigures
   /** @throws the socket's error when an address cannot be bound */
   start(): Promise<void>
+}
+
+interface SwarmFigures {
+  /** Provider records held for others. */
+  readonly records: number
+  readonly laneIn: number
+  readonly laneOut: number
+  /** Peers that were turned away, by reason. */
+  readonly refusals: Readonly<Record<string, number>>
 }
 
 const NO_SWARM =
@@ -133,6 +144,14 @@ export async function openSwarm(
   return {
     swarm: isMember ? swarm : noSwarm,
     view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
+    get figures() {
+      return {
+        records: node.recordCount,
+        laneIn: server.connections,
+        laneOut: lane.connections,
+        refusals: node.refusals,
+      }
+    },
     get addresses() {
       return node.addresses
     },

@@ -23,12 +23,15 @@ import { readSecret, type SwarmConfig } from './config-swarm.ts'
 import { hasCode, ShoalError } from './errors.ts'
 import { AdminServer } from './facade/admin-server.ts'
 import { BodySender } from './facade/body-sender.ts'
+import { PullLog } from './facade/pull-log.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
+import { TransferHistory } from './facade/transfer-history.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
 import { DockerCredentials } from './origin/credentials.ts'
 import { OriginClient } from './origin/origin-client.ts'
 import { ORIGIN_DEFAULTS } from './origin/origin-defaults.ts'
+import type { OriginMetrics } from './origin/origin-metrics.ts'
 import type { ProxySettings } from './origin/origin-pool.ts'
 import { CheckedHostContent } from './store/checked-host-content.ts'
 import { DataDirLock } from './store/data-dir-lock.ts'
@@ -94,7 +97,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   )
 
   const swarmKey = config.swarm.enabled ? await deriveKey(config.swarm) : undefined
-  const origin = openOrigin(config, log, { version, instanceId, environment, identityKey: swarmKey })
+  const origin = openOrigin(config, log, metrics.origin, { version, instanceId, environment, identityKey: swarmKey })
   stack.defer(() => origin.close())
   const checkedContent = stack.use(
     new CheckedHostContent(
@@ -129,6 +132,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
   )
   const sizes = new StatedSizes()
+  const history = new TransferHistory({ namesOf: (digest) => pullLog.namesOf(digest) })
   const blobs: BlobService = new BlobService(
     {
       sizes,
@@ -139,6 +143,10 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       access,
       repositories,
       metrics: metrics.transfers,
+      onTransferEnd: (view, outcome) => {
+        history.add(view, { outcome, endedAt: clock() })
+        if (outcome === 'complete') pullLog.arrived(view)
+      },
       clock,
       log: log.child({ component: 'blob' }),
     },
@@ -168,9 +176,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   )
   stack.defer(() => manifests.stop())
   metrics.observe({
-    store: () => ({ blobs: store.usage.blobs, bytes: store.usage.blobBytes, quotaBytes: store.usage.quotaBytes }),
+    isReady: () => isReady,
+    store: () => ({ ...store.usage, bytes: store.usage.blobBytes, isWritable: store.isWritable }),
     runningTransfers: () => blobs.list().length,
-    connectedPeers: () => agentSwarm?.view.peers().filter((peer) => peer.isConnected).length ?? 0,
+    swarm: () => ({
+      connectedPeers: agentSwarm?.view.peers().filter((peer) => peer.isConnected).length ?? 0,
+      bannedPeers: agentSwarm?.view.bans().length ?? 0,
+      ...(agentSwarm?.figures ?? { records: 0, laneIn: 0, laneOut: 0, refusals: {} }),
+    }),
   })
 
   let isReady = false
@@ -182,13 +195,16 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       catalog: (registry, query, options) => origin.listCatalog(registry, query, options),
     },
   }
-  const facade = openFacade(config, log, { services, metrics, instanceId, isReady: () => isReady })
+  const pullLog: PullLog = new PullLog({ services, clock })
+  const facade = openFacade(config, log, { services: pullLog.services, metrics, instanceId, isReady: () => isReady })
   const admin: AdminServer = new AdminServer(
     {
       backend: new AgentBackend(
         {
           store,
           blobs,
+          history,
+          namesOf: (digest) => pullLog.namesOf(digest),
           clock,
           isReady: () => isReady,
           listening: () => ({
@@ -291,6 +307,7 @@ async function openStore(
 function openOrigin(
   config: Config,
   log: Logger,
+  metrics: OriginMetrics,
   init: { version: string; instanceId: string; environment: Environment; identityKey: Uint8Array | undefined },
 ): OriginClient {
   const { origin } = config
@@ -304,7 +321,7 @@ function openOrigin(
     ([name, { plainHttp, ca, mirrors }]) => [name, { plainHttp, mirrors, ca: ca && readCa(name, ca) }] as const,
   )
   return new OriginClient(
-    { log: log.child({ component: 'origin' }), clock, credentials },
+    { log: log.child({ component: 'origin' }), clock, credentials, metrics },
     {
       ...ORIGIN_DEFAULTS,
       registries: new Map(registries),

@@ -155,6 +155,7 @@ export class Filling implements SwarmEvents {
     if (isOwn) this.#confirm(index, hash)
     if (typeof ground === 'object' && ground.isSure) this.#trust.sure.add(index)
     this.chunks.set(index, 'verified')
+    this.#components.metrics.verified()
     this.runs.accepted(index)
     this.gate.settle(index, hash)
     if (!isOwn) this.#tell(index, undefined)

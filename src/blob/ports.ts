@@ -216,6 +216,37 @@ export interface PeerSource extends ChunkSource {
   report(conduct: Conduct): void
 }
 
+/** Chunks [from, to). */
+export interface ChunkRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** What an agent would fetch of a blob from its origin. */
+export interface LeaseAsk {
+  /** Bytes of the whole blob. */
+  readonly size: number
+  /**
+   * Chunks that it lacks and that no peer it knows of has, in the order in which it would fetch them. What it held a lease for
+   * and names neither here nor in `fetching`, it has.
+   */
+  readonly gaps: readonly ChunkRange[]
+  /** Chunks that it is fetching from the origin now. */
+  readonly fetching: readonly ChunkRange[]
+  /** So many chunks it can make use of; 0: it only tells how far it is. */
+  readonly most: number
+}
+
+/** Leave to fetch chunks from the origin, while nobody else does. */
+export interface Lease {
+  /** Empty: others are fetching what was asked for. */
+  readonly ranges: readonly ChunkRange[]
+  /** Milliseconds for which it holds. */
+  readonly forMs: number
+  /** Agents that take part in the blob's swarm, this one included. */
+  readonly members: number
+}
+
 export interface SwarmEvents {
   /** Another peer has at least one chunk; comes once for each peer, again after `left`. */
   found(peer: PeerSource): void
@@ -227,6 +258,8 @@ export interface SwarmEvents {
   stated(statement: ChunkStatement): void
   /** Whatever this signer stated is void. */
   banned(signer: string): void
+  /** The answer to the last `BlobSwarm.lease`. */
+  leased(lease: Lease): void
   /** The first search is over: whoever could be found by now was. Called once. */
   searched(): void
 }
@@ -237,6 +270,11 @@ export interface BlobSwarm {
   has(indexes: readonly number[]): void
   /** These chunks came from an origin and have these hashes: signed and told to peers. */
   claim(hashes: ReadonlyMap<number, ChunkHash>): void
+  /**
+   * Asks for leave to fetch chunks from the origin; a new ask replaces the one before. It is always answered by `leased`, after
+   * some seconds at the latest, for the sake of the peers that want the same: without any, there is no need to ask.
+   */
+  lease(ask: LeaseAsk): void
   /** The whole blob matched its digest and these are the hashes of its chunks: false statements are proven by that. */
   settle(hashes: readonly ChunkHash[], statements: readonly ChunkStatement[]): void
   /** No events any more. */
@@ -381,6 +419,10 @@ export interface TransferMetrics {
   received(source: 'origin' | 'peer', bytes: number): void
   /** Received and thrown away: wrong, or here already. */
   wasted(source: 'origin' | 'peer', bytes: number): void
+  /** A chunk was hashed and found good. */
+  verified(): void
+  /** A chunk that came from such a source is not what was stated, and was thrown away. */
+  rejected(source: 'origin' | 'peer'): void
   /** A chunk was asked for a second time, from this source, because the first one was late. */
   duplicated(source: 'origin' | 'peer'): void
   transferEnded(outcome: 'complete' | 'failed' | 'mismatched' | 'abandoned', seconds: number): void

@@ -20,6 +20,8 @@ export class TransferMeter {
         metrics.received(source, bytes)
       },
       wasted: (source, bytes) => metrics.wasted(source, bytes),
+      verified: () => metrics.verified(),
+      rejected: (source) => metrics.rejected(source),
       duplicated: (source) => metrics.duplicated(source),
       transferEnded: (outcome, seconds) => metrics.transferEnded(outcome, seconds),
       passedThrough: () => metrics.passedThrough(),

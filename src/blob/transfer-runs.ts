@@ -211,6 +211,7 @@ export class TransferRuns {
     const bringer = this.#bringers.take(index)
     const bytes = chunkEnd(partial.plan, index) - chunkStart(partial.plan, index)
     metrics.wasted(bringer?.source.kind ?? 'peer', bytes)
+    metrics.rejected(bringer?.source.kind ?? 'peer')
     if (bringer === undefined) return
     const fault = faultOf(bringer.key)
     if (fault === 'own-word') this.doubt([bringer.key])

@@ -75,6 +75,7 @@ async function sendBlob(exchange: Exchange, { sender, metrics }: Components, blo
     onSent: (bytes) => metrics.served(blob.cacheStatus, bytes),
   }
   await sender.send(exchange.response, blob, plan, progress, { signal: exchange.signal })
+  metrics.lastByte('blob', (performance.now() - exchange.startedAt) / 1_000)
 }
 
 function planBody(ranges: readonly [ByteRange, ...ByteRange[]] | undefined, whole: ByteRange): BodyPlan {

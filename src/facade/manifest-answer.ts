@@ -25,8 +25,11 @@ export async function answerManifest(
   }
   const manifest = await exchange.within(manifests.get(scope, reference, { signal }))
   exchange.writeHead(200, contentHeaders(manifest, manifest.bytes.length))
-  metrics.firstByte('manifest', (performance.now() - exchange.startedAt) / 1_000)
+  const seconds = (performance.now() - exchange.startedAt) / 1_000
+  metrics.firstByte('manifest', seconds)
+  if (manifest.stale !== undefined) metrics.stale()
   response.end(manifest.bytes)
+  metrics.lastByte('manifest', seconds)
 }
 
 function contentHeaders(head: ManifestHead, length: number): string[] {

@@ -141,6 +141,7 @@ export class RegistryRoutes {
     const fields = { method: request.method, url: request.url, err: error }
     if (error.code === 'INTERNAL') log.error(fields, 'request failed')
     else log.debug(fields, 'request failed')
+    if (error.code !== 'ABORTED') metrics.failed(resource.kind, error.code)
     if (error.code === 'ABORTED' || response.headersSent) {
       response.destroy()
       metrics.answered(resource.kind, error.code === 'ABORTED' ? 'left' : 'cut')

@@ -24,6 +24,7 @@ import { contentLength, type HttpAnswer, header } from './http-exchange.ts'
 import { mediaTypeOf, readManifest, readManifestHead } from './manifest-answer.ts'
 import type { OriginLimits } from './origin-defaults.ts'
 import { OriginFailure } from './origin-failure.ts'
+import { noOriginMetrics, type OriginMetrics } from './origin-metrics.ts'
 import { OriginPool } from './origin-pool.ts'
 import { RegistryEndpoints, type RegistrySettings } from './registry-endpoint.ts'
 import { type RegistryQuestion, RegistryRequester, type RegistryScope } from './registry-requester.ts'
@@ -61,7 +62,13 @@ export class OriginClient implements Origin {
 
   /** @param components.lookup another way to resolve names, for tests */
   constructor(
-    components: { log: Logger; clock: Clock; credentials: Credentials; lookup?: LookupFunction },
+    components: {
+      log: Logger
+      clock: Clock
+      credentials: Credentials
+      metrics?: OriginMetrics
+      lookup?: LookupFunction
+    },
     init: OriginClientInit,
   ) {
     const endpoints = new RegistryEndpoints(init)
@@ -72,7 +79,7 @@ export class OriginClient implements Origin {
     this.#credentials = components.credentials
     this.#pool = pool
     this.#requester = new RegistryRequester(
-      { ...components, endpoints, guard, pool, breaker },
+      { ...components, endpoints, guard, pool, breaker, metrics: components.metrics ?? noOriginMetrics },
       {
         tries: init.tries,
         backoff: init.backoff,

@@ -11,6 +11,7 @@ import type { CircuitBreaker } from './circuit-breaker.ts'
 import type { Credentials } from './credentials.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
 import { misbehaved, OriginFailure, toAborted } from './origin-failure.ts'
+import { counted, type OriginMetrics } from './origin-metrics.ts'
 import type { OriginPool } from './origin-pool.ts'
 import type { RegistryEndpoint, RegistryEndpoints } from './registry-endpoint.ts'
 import { requestWithRedirects } from './request-with-redirects.ts'
@@ -46,6 +47,7 @@ interface Components {
   readonly guard: AddressGuard
   readonly pool: OriginPool
   readonly breaker: CircuitBreaker
+  readonly metrics: OriginMetrics
 }
 
 interface RequesterInit extends AttemptsInit {
@@ -164,7 +166,9 @@ export class RegistryRequester {
     const headers = { ...question.headers, ...(authorization !== undefined && { authorization }) }
     const { registry, plainHttp } = endpoint
     const options = { registry, plainHttp, traffic: question.traffic, signal }
-    return await requestWithRedirects(this.#components, { method: question.method, url, headers }, options)
+    return await counted(this.#components.metrics, question.asked, signal, () =>
+      requestWithRedirects(this.#components, { method: question.method, url, headers }, options),
+    )
   }
 
   /** A token that cannot be renewed is no reason to fail: the registry may say what it wants now. */
@@ -202,7 +206,9 @@ export class RegistryRequester {
     const plainHttp = endpoint.plainHttp || protocol === 'http:'
     const ask = async (limited: Abortable): Promise<Buffer> => {
       const options = { registry, plainHttp, traffic: 'questions', ...limited } as const
-      const answer = await requestWithRedirects(this.#components, request, options)
+      const answer = await counted(this.#components.metrics, 'token', limited.signal, () =>
+        requestWithRedirects(this.#components, request, options),
+      )
       if (answer.status === 200) return await readBounded(registry, answer, MAX_TOKEN_BYTES)
       discard(answer)
       throw tokenFailure(registry, answer, this.#components.clock())

@@ -89,6 +89,9 @@ export class DiskBlobStore implements ManagedBlobStore {
       blobBytes: this.#index.bytes,
       partials: this.#partials.entries.size,
       partialBytes: this.#partials.bytes,
+      evictedBlobs: this.#collector.evicted.blobs,
+      evictedBytes: this.#collector.evicted.bytes,
+      writeFailures: this.#writes.failures,
     }
   }
 

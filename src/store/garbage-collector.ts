@@ -40,12 +40,19 @@ export class GarbageCollector {
   readonly #store: Collectable
   readonly #quotaBytes: number
   #promised = 0
+  #evictedBlobs = 0
+  #evictedBytes = 0
 
   constructor(components: CollectorComponents, init: { quotaBytes: number }) {
     this.#log = components.log
     this.#clock = components.clock
     this.#store = components.store
     this.#quotaBytes = init.quotaBytes
+  }
+
+  /** What had to go since the start. */
+  get evicted(): { readonly blobs: number; readonly bytes: number } {
+    return { blobs: this.#evictedBlobs, bytes: this.#evictedBytes }
   }
 
   /**
@@ -102,6 +109,8 @@ export class GarbageCollector {
   async #remove(victims: readonly Evictable[]): Promise<void> {
     if (victims.length === 0) return
     await Promise.all(victims.map((row) => this.#store.evict(row)))
+    this.#evictedBlobs += victims.length
+    this.#evictedBytes += sumBytes(victims)
     this.#log.info({ blobs: victims.length, bytes: sumBytes(victims) }, 'evicted from the store')
   }
 

@@ -9,6 +9,10 @@ export interface StoreUsage {
   readonly partials: number
   /** Counted at their full size. */
   readonly partialBytes: number
+  /** Since the start: what had to make room, and how often the disk did not take what was to be written. */
+  readonly evictedBlobs: number
+  readonly evictedBytes: number
+  readonly writeFailures: number
 }
 
 /** What `verify` says, in this order: one `started`, one of the others for each blob, one `finished`. */

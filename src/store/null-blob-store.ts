@@ -5,7 +5,16 @@ import type { ManagedBlobStore, StoreUsage, VerifyEvent } from './managed-blob-s
 
 /** Stands in for a store whose directory cannot be used: it holds nothing and takes nothing, so everything passes through. */
 export class NullBlobStore implements ManagedBlobStore {
-  readonly usage: StoreUsage = { quotaBytes: 0, blobs: 0, blobBytes: 0, partials: 0, partialBytes: 0 }
+  readonly usage: StoreUsage = {
+    quotaBytes: 0,
+    blobs: 0,
+    blobBytes: 0,
+    partials: 0,
+    partialBytes: 0,
+    evictedBlobs: 0,
+    evictedBytes: 0,
+    writeFailures: 0,
+  }
 
   readonly isWritable = false
 

@@ -82,6 +82,11 @@ export class LaneClient implements Lane {
       init.downloadRate === undefined ? undefined : new TokenBucket({ clock }, { bytesPerSecond: init.downloadRate })
   }
 
+  /** Open now. */
+  get connections(): number {
+    return this.#peers.values().reduce((sum, { pool }) => sum + pool.size, 0)
+  }
+
   start(): void {
     this.#unsubscribe = this.#components.members.subscribe({
       joined: () => {},

@@ -26,6 +26,10 @@ export class LanePool {
     this.#most = init.most
   }
 
+  get size(): number {
+    return this.#all.size
+  }
+
   get isEmpty(): boolean {
     return this.#all.size === 0 && this.#opening === 0 && this.#waiting.length === 0
   }

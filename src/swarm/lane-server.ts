@@ -106,6 +106,11 @@ export class LaneServer {
     return (this.#tls?.address() as AddressInfo | null | undefined)?.port ?? 0
   }
 
+  /** Open now, to peers that have shown who they are. */
+  get connections(): number {
+    return this.#guests.size
+  }
+
   /** Call it before the members' own `start`. @throws the socket's error, EADDRINUSE and the like */
   async start(): Promise<void> {
     const { members, log } = this.#components

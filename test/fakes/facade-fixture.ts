@@ -23,7 +23,10 @@ export class FacadeFixture implements AsyncDisposable {
   constructor(services: PullServices, init: FacadeFixtureInit = {}) {
     const metrics: FacadeMetrics = {
       answered: (kind, outcome) => void this.answers.push(`${kind} ${outcome}`),
+      failed: () => {},
+      stale: () => {},
       firstByte: () => {},
+      lastByte: () => {},
       served: (_origin, bytes) => {
         this.sentBytes += bytes
       },

@@ -34,6 +34,8 @@ export class TransferWorld {
       wasted: (source, bytes) => void (wasted[source] += bytes),
       duplicated: (source) => void (duplicated[source] += 1),
       transferEnded: () => {},
+      verified: () => {},
+      rejected: () => {},
       passedThrough: () => {},
     }
     const { headStartMs = 10, holdBackMs = 10_000, offset = 0.5 } = given

@@ -76,6 +76,8 @@ function setUp() {
     wasted: () => {},
     duplicated: () => {},
     transferEnded: () => {},
+    verified: () => {},
+    rejected: () => {},
     passedThrough: () => {},
   }
   const hostContent = { open: async () => undefined, has: async () => false }

@@ -11,6 +11,17 @@ it('counts what facade and transfers report', async () => {
   metrics.facade.served('hit', 10)
   metrics.facade.served('pass-through', 4)
   metrics.facade.firstByte('blob', 0.02)
+  metrics.facade.lastByte('blob', 0.3)
+  metrics.facade.failed('blob', 'ORIGIN_UNAVAILABLE')
+  metrics.facade.stale()
+  metrics.origin.answered('manifest', 200, 0.03)
+  metrics.origin.answered('manifest', 429, 0.03)
+  metrics.origin.answered('token', 503, 0.03)
+  metrics.origin.answered('blob', 'failed', 0.03)
+  metrics.transfers.verified()
+  metrics.transfers.rejected('peer')
+  metrics.logged('warn')
+  metrics.reloaded('refused')
   metrics.transfers.received('origin', 7)
   metrics.transfers.transferEnded('complete', 2)
   metrics.transfers.passedThrough()
@@ -21,6 +32,19 @@ it('counts what facade and transfers report', async () => {
     'shoal_facade_body_bytes_total{source="store"} 10',
     'shoal_facade_body_bytes_total{source="pass_through"} 4',
     'shoal_facade_first_byte_seconds_bucket{le="0.05",kind="blob"} 1',
+    'shoal_facade_body_seconds_bucket{le="0.25",kind="blob"} 0',
+    'shoal_facade_body_seconds_bucket{le="1",kind="blob"} 1',
+    'shoal_facade_failures_total{kind="blob",code="ORIGIN_UNAVAILABLE"} 1',
+    'shoal_facade_stale_answers_total 1',
+    'shoal_origin_requests_total{asked="manifest",outcome="2xx"} 1',
+    'shoal_origin_requests_total{asked="manifest",outcome="429"} 1',
+    'shoal_origin_requests_total{asked="token",outcome="5xx"} 1',
+    'shoal_origin_requests_total{asked="blob",outcome="failed"} 1',
+    'shoal_origin_answer_seconds_count{asked="manifest"} 2',
+    'shoal_chunks_verified_total 1',
+    'shoal_chunks_rejected_total{source="peer"} 1',
+    'shoal_log_lines_total{level="warn"} 1',
+    'shoal_config_reloads_total{outcome="refused"} 1',
     'shoal_received_bytes_total{source="origin"} 7',
     'shoal_transfer_seconds_count{outcome="complete"} 1',
     'shoal_passed_through_total 1',
@@ -35,9 +59,26 @@ it('reads the store at each scrape', async () => {
   const metrics = new Metrics({ version: '0' })
   let bytes = 1
   metrics.observe({
-    store: () => ({ blobs: 3, bytes, quotaBytes: 100 }),
+    isReady: () => true,
+    store: () => ({
+      blobs: 3,
+      bytes,
+      partialBytes: 4,
+      quotaBytes: 100,
+      isWritable: false,
+      evictedBlobs: 5,
+      evictedBytes: 600,
+      writeFailures: 2,
+    }),
     runningTransfers: () => 2,
-    connectedPeers: () => 7,
+    swarm: () => ({
+      connectedPeers: 7,
+      bannedPeers: 1,
+      records: 12,
+      laneIn: 3,
+      laneOut: 2,
+      refusals: { 'wrong-secret': 9 },
+    }),
   })
   expect(await metrics.text()).toMatch(/^shoal_store_bytes 1$/m)
   bytes = 50
@@ -47,7 +88,18 @@ it('reads the store at each scrape', async () => {
     'shoal_store_blobs 3',
     'shoal_store_quota_bytes 100',
     'shoal_transfers_running 2',
+    'shoal_store_partial_bytes 4',
+    'shoal_store_writable 0',
+    'shoal_store_evicted_blobs_total 5',
+    'shoal_store_evicted_bytes_total 600',
+    'shoal_store_write_failures_total 2',
+    'shoal_ready 1',
     'shoal_swarm_peers 7',
+    'shoal_swarm_banned_peers 1',
+    'shoal_swarm_refusals_total{reason="wrong-secret"} 9',
+    'shoal_dht_records 12',
+    'shoal_lane_connections{direction="in"} 3',
+    'shoal_lane_connections{direction="out"} 2',
   ]) {
     expect(text.split('\n')).toContain(line)
   }
