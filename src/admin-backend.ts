@@ -13,6 +13,8 @@ import type {
   Traffic,
   VerifyEvent,
 } from './facade/admin-api.ts'
+import type { TransferHistory } from './facade/transfer-history.ts'
+import type { TransfersAnswer } from './facade/transfers-api.ts'
 import type { Digest } from './oci/digest.ts'
 import type { ManagedBlobStore } from './store/managed-blob-store.ts'
 import type { Clock } from './util/clock.ts'
@@ -21,6 +23,9 @@ import { formatHostPort, type HostPort } from './util/host-port.ts'
 export interface AgentBackendComponents {
   readonly store: ManagedBlobStore
   readonly blobs: BlobService
+  readonly history: TransferHistory
+  /** Names by which clients asked for the blob. */
+  readonly namesOf: (digest: string) => readonly string[]
   readonly clock: Clock
   readonly isReady: () => boolean
   readonly listening: () => Listening
@@ -88,6 +93,14 @@ export class AgentBackend implements AdminBackend {
 
   blobs(): readonly StoredBlob[] {
     return this.#components.store.list()
+  }
+
+  transfers(): TransfersAnswer {
+    const { blobs, history, namesOf } = this.#components
+    return {
+      transfers: blobs.views().map((view) => Object.assign(view, { names: namesOf(view.digest) })),
+      ended: history.list(),
+    }
   }
 
   peers(): PeersAnswer {

@@ -1,6 +1,7 @@
 /** What the admin listener says and takes: the JSON of the commands, and what the agent gives for it. */
 import type { Abortable } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { TransfersAnswer } from './transfers-api.ts'
 
 export interface AgentStatus {
   readonly version: string
@@ -131,6 +132,7 @@ export interface AdminBackend {
   isReady(): boolean
   status(): AgentStatus
   blobs(): readonly BlobStatus[]
+  transfers(): TransfersAnswer
   /** Nobody when the agent takes part in no swarm. */
   peers(): PeersAnswer
   /** Reads every blob again; bad ones are removed. Ends early when the signal aborts. */

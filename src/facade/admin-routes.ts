@@ -29,6 +29,7 @@ export function addAdminRoutes(app: FastifyInstance, { backend, metrics, log }: 
   app.get('/api/status', () => backend.status())
   app.get('/api/blobs', () => ({ blobs: backend.blobs() }))
   app.get('/api/peers', () => backend.peers())
+  app.get('/api/transfers', () => backend.transfers())
   app.post('/api/verify', async (_request, reply) => {
     reply.hijack()
     await streamVerify(reply, backend, log)

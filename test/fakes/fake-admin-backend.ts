@@ -9,6 +9,7 @@ import type {
   RemoveResult,
   VerifyEvent,
 } from '../../src/facade/admin-api.ts'
+import type { TransfersAnswer } from '../../src/facade/transfers-api.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 
 export const STATUS: AgentStatus = {
@@ -34,6 +35,7 @@ export class FakeAdminBackend implements AdminBackend {
   current: AgentStatus = STATUS
   held: BlobStatus[] = []
   known: PeersAnswer = { peers: [], bans: [] }
+  moving: TransfersAnswer = { transfers: [], ended: [] }
   verifyEvents: (options: Abortable) => AsyncIterable<VerifyEvent> = async function* () {}
   collect: () => Promise<GcResult> = async () => ({ removedBlobs: 1, removedBytes: 2_048, blobs: 1, bytes: 10 })
   readonly removed: Digest[] = []
@@ -48,6 +50,10 @@ export class FakeAdminBackend implements AdminBackend {
 
   blobs(): readonly BlobStatus[] {
     return this.held
+  }
+
+  transfers(): TransfersAnswer {
+    return this.moving
   }
 
   peers(): PeersAnswer {
