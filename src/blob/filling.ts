@@ -15,7 +15,15 @@ import { ChunkStates } from './chunk-states.ts'
 import { ChunkTrust } from './chunk-trust.ts'
 import { ClaimBook } from './claim-book.ts'
 import { DigestDispute, type DisputedChunk, type Remedy } from './digest-dispute.ts'
-import type { ChunkHash, ChunkStatement, PartialBlob, PeerSource, SwarmEvents, TransferMetrics } from './ports.ts'
+import type {
+  ChunkHash,
+  ChunkStatement,
+  Lease,
+  PartialBlob,
+  PeerSource,
+  SwarmEvents,
+  TransferMetrics,
+} from './ports.ts'
 import { ReadGate } from './read-gate.ts'
 import { TransferRuns } from './transfer-runs.ts'
 import type { TransferSwarm } from './transfer-swarm.ts'
@@ -335,6 +343,10 @@ export class Filling implements SwarmEvents {
 
   banned(signer: string): void {
     this.book.ban(signer)
+  }
+
+  leased(lease: Lease): void {
+    this.runs.leased(lease)
   }
 
   searched(): void {

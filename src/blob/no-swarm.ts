@@ -12,6 +12,7 @@ export const noSwarm: Swarm = {
     return {
       has: () => {},
       claim: () => {},
+      lease: () => {},
       settle: () => {},
       leave: () => {
         hasLeft = true

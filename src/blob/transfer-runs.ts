@@ -13,7 +13,7 @@ import { type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
 import { BringerBook, ChunkWriter, type ChunkWriterEvents } from './chunk-writer.ts'
-import type { ChunkSource, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
+import type { ChunkSource, Lease, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
 import { Run, type Stop } from './run.ts'
 import { TransferSource } from './transfer-source.ts'
 
@@ -235,6 +235,11 @@ export class TransferRuns {
       source.doubt()
       for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
     }
+  }
+
+  /** The answer to what was asked for. */
+  leased(_lease: Lease): void {
+    this.schedule()
   }
 
   /** The origin's word about a chunk is known: it can confirm others. */

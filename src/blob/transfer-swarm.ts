@@ -3,7 +3,7 @@
  * make use of it, and what is to be told to the swarm: chunks that come fast are told together.
  */
 import type { Digest } from '../oci/digest.ts'
-import type { BlobSwarm, ChunkHash, ChunkStatement, PeerSource, Swarm, SwarmEvents } from './ports.ts'
+import type { BlobSwarm, ChunkHash, ChunkStatement, Lease, LeaseAsk, PeerSource, Swarm, SwarmEvents } from './ports.ts'
 
 /** A claim costs a signature, and a message to every peer that wants the blob. */
 const TELL_AFTER_MS = 20
@@ -110,6 +110,15 @@ export class TransferSwarm implements SwarmEvents {
     if (this.#hasLeft) return
     if (this.#listener === undefined) this.#banned.add(signer)
     this.#listener?.banned(signer)
+  }
+
+  /** The answer comes as `leased` to who is attached. */
+  lease(ask: LeaseAsk): void {
+    if (!this.#hasLeft) this.#membership?.lease(ask)
+  }
+
+  leased(lease: Lease): void {
+    if (!this.#hasLeft) this.#listener?.leased(lease)
   }
 
   searched(): void {

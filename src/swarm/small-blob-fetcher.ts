@@ -56,7 +56,7 @@ class SmallBlobFetch {
       this.#isSearched = true
       this.#next()
     }
-    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, searched }
+    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, leased: ignore, searched }
     const membership = join({ digest, registry }, events)
     try {
       return await this.#result.promise

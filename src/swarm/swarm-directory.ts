@@ -202,6 +202,7 @@ export class SwarmDirectory implements Swarm {
     return {
       has: (indexes) => this.#wants.gained(digest, indexes),
       claim: (hashes) => this.#wants.gained(digest, hashes.keys(), hashes),
+      lease: () => {},
       settle: (hashes, statements) => this.#proofs.settle(digest, hashes, statements),
       leave,
     }
@@ -232,7 +233,7 @@ export class SwarmDirectory implements Swarm {
       if (hasAllChunks(peer)) resolve(true)
     }
     const searched = (): void => resolve(false)
-    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, searched }
+    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, leased: ignore, searched }
     const membership = this.join(blob, events)
     try {
       return await promise

@@ -5,6 +5,8 @@ import type {
   ChunkHash,
   ChunkStatement,
   Conduct,
+  Lease,
+  LeaseAsk,
   PeerSource,
   SeenTag,
   Swarm,
@@ -53,6 +55,9 @@ export class FakeBlobSwarm implements BlobSwarm {
   readonly events: SwarmEvents
   readonly told: number[] = []
   readonly claims: ReadonlyMap<number, ChunkHash>[] = []
+  readonly asks: LeaseAsk[] = []
+  /** What an ask is given; undefined: no answer for now. Everything, unless a test says otherwise. */
+  grants: (ask: LeaseAsk) => Lease | undefined = ({ gaps }) => ({ ranges: gaps, forMs: 60_000, members: 2 })
   settled: { hashes: readonly ChunkHash[]; statements: readonly ChunkStatement[] } | undefined
   hasLeft = false
 
@@ -66,6 +71,12 @@ export class FakeBlobSwarm implements BlobSwarm {
 
   claim(hashes: ReadonlyMap<number, ChunkHash>): void {
     this.claims.push(hashes)
+  }
+
+  lease(ask: LeaseAsk): void {
+    this.asks.push(ask)
+    const lease = this.grants(ask)
+    if (lease !== undefined) queueMicrotask(() => this.events.leased(lease))
   }
 
   settle(hashes: readonly ChunkHash[], statements: readonly ChunkStatement[]): void {

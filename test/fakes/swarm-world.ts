@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { BlobSwarm, ChunkStatement, PeerSource } from '../../src/blob/ports.ts'
+import type { BlobSwarm, ChunkStatement, Lease, PeerSource } from '../../src/blob/ports.ts'
 import { ShoalError } from '../../src/errors.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { frame } from '../../src/swarm/frames.ts'
@@ -142,6 +142,7 @@ export class Joined {
   readonly peers = new Map<string, PeerSource>()
   readonly statements: ChunkStatement[] = []
   readonly banned: string[] = []
+  readonly leases: Lease[] = []
   searches = 0
 
   constructor(directory: SwarmDirectory, digest: Digest, registry: string) {
@@ -164,6 +165,9 @@ export class Joined {
         banned: (signer) => {
           this.events.push(`banned ${signer}`)
           this.banned.push(signer)
+        },
+        leased: (lease) => {
+          this.leases.push(lease)
         },
         searched: () => {
           this.searches += 1

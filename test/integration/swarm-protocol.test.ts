@@ -23,6 +23,7 @@ function recorder(): { readonly events: string[]; readonly handlers: SwarmEvents
     left: ({ id }) => events.push(`left ${id}`),
     stated: ({ kind, signer }) => events.push(`stated ${kind} ${signer}`),
     banned: (signer) => events.push(`banned ${signer}`),
+    leased: () => {},
     searched: () => events.push('searched'),
   }
   return { events, handlers }

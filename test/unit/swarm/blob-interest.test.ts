@@ -48,6 +48,7 @@ it('hears everybody, however often one signer says something else about the same
     left: ignore,
     stated: ({ signer }) => heard.push(signer),
     banned: ignore,
+    leased: ignore,
     searched: ignore,
   })
   for (const peer of ['flooder', 'honest']) interest.ask(peer)
