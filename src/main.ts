@@ -2,6 +2,7 @@
 import { startAgent } from './agent.ts'
 import { type AgentOptions, runCli } from './cli/program.ts'
 import { type Config, loadConfig } from './config.ts'
+import { ServiceNotifier, sendWithSystemdNotify } from './util/service-notify.ts'
 import { VERSION } from './version.ts'
 
 /** Signals of an operator or a service manager that mean: stop, and finish what is under way. */
@@ -21,7 +22,12 @@ async function runAgent(options: AgentOptions): Promise<void> {
       stopped.resolve()
     })
   }
+  const manager = new ServiceNotifier({ send: sendWithSystemdNotify }, { environment: process.env, pid: process.pid })
+  await manager.ready().catch((error: unknown) => {
+    process.stderr.write(`shoal: the service manager could not be told that the agent is ready: ${String(error)}\n`)
+  })
   await stopped.promise
+  await manager.stopping()
   await agent[Symbol.asyncDispose]()
 }
 

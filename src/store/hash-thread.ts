@@ -1,6 +1,10 @@
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ShoalError } from '../errors.ts'
 import type { HashAnswer, HashJob, HashRequest } from './hash-job.ts'
+
+/** In the npm package the sources are JavaScript: Node strips no types below node_modules. */
+const EXTENSION = extname(import.meta.filename)
 
 interface Waiting {
   resolve(hash: string): void
@@ -12,7 +16,7 @@ interface Waiting {
  * the thread dies: until then its file must stay open.
  */
 export class HashThread {
-  readonly #worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { execArgv: [] })
+  readonly #worker = new Worker(new URL(`./hash-worker${EXTENSION}`, import.meta.url), { execArgv: [] })
   readonly #waiting = new Map<number, Waiting>()
   readonly #exited = Promise.withResolvers<void>()
   #nextId = 0

@@ -1,0 +1,113 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Child, missing, run } from '../fixtures/child.ts'
+
+const root = join(import.meta.dirname, '../..')
+const NODE = join(root, 'node_modules/.bin/node')
+const PACKED_FROM = [
+  'bin',
+  'src',
+  'config',
+  'scripts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE',
+]
+const COLD_MS = 120_000
+
+describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm package', () => {
+  let dir: string
+  let shoal: string
+  /** A PATH on which `node` is one that is too old. */
+  let oldPath: string
+  const path = process.env['PATH'] ?? ''
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'shoal-package-'))
+    const checkout = join(dir, 'checkout')
+    await Promise.all(PACKED_FROM.map((name) => cp(join(root, name), join(checkout, name), { recursive: true })))
+    await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'))
+    const env = { PATH: `${dirname(NODE)}${delimiter}${path}` }
+    await run('sh', ['-ec', 'cd "$1" && npm pack --silent --pack-destination "$2"', 'sh', checkout, dir], {
+      env,
+      timeoutMs: COLD_MS,
+    })
+    const archive = (await readdir(dir)).find((name) => name.endsWith('.tgz')) ?? ''
+    await mkdir(join(dir, 'clean'))
+    const install = 'cd "$1" && npm install --silent --no-audit --no-fund --omit=optional --prefer-offline "$2"'
+    await run('sh', ['-ec', install, 'sh', join(dir, 'clean'), join(dir, archive)], { env, timeoutMs: COLD_MS })
+    shoal = join(dir, 'clean/node_modules/.bin/shoal')
+    await mkdir(join(dir, 'old'))
+    await writeFile(join(dir, 'old/node'), '#!/bin/sh\necho v20.19.0\n', { mode: 0o755 })
+    oldPath = `${join(dir, 'old')}:/usr/bin:/bin`
+  }, 2 * COLD_MS)
+  afterAll(() => rm(dir, { recursive: true, force: true }))
+
+  it('holds the versions that were tested, and nothing that Node would have to strip types from', async () => {
+    const files = await readdir(join(dir, 'clean/node_modules/shoal'), { recursive: true })
+    expect(files).toEqual(
+      expect.arrayContaining(['bin/shoal', 'dist/main.js', 'npm-shrinkwrap.json', 'config/systemd/shoal.service']),
+    )
+    expect(files.filter((file) => file.endsWith('.ts') || file.startsWith('test'))).toEqual([])
+  })
+
+  it('runs an agent that reads its store, and commands through npx', async () => {
+    const data = join(dir, 'data')
+    const content = randomBytes(600 * 1024)
+    const hex = createHash('sha256').update(content).digest('hex')
+    await mkdir(join(data, 'blobs/sha256', hex.slice(0, 2)), { recursive: true })
+    await writeFile(join(data, 'blobs/sha256', hex.slice(0, 2), hex), content)
+    const env = { PATH: `${dirname(NODE)}${delimiter}${path}`, HOME: dir }
+    const listens = ['facade', 'admin'].flatMap((section) => ['--set', `${section}.listen=127.0.0.1:0`])
+    const agent = Child.start(
+      shoal,
+      ['agent', '--set', `store.dir=${data}`, '--set', 'swarm.enabled=false', ...listens],
+      { env },
+    )
+    try {
+      const [line] = await agent.until(/^\{.*"msg":"ready".*\}$/m)
+      const [admin = ''] = (JSON.parse(line) as { admin: string[] }).admin
+      const npx = (...args: string[]): Promise<string> =>
+        run(
+          'sh',
+          [
+            '-ec',
+            'cd "$1" && shift && exec npx --offline shoal "$@"',
+            'sh',
+            join(dir, 'clean'),
+            ...args,
+            '--admin',
+            admin,
+          ],
+          { env },
+        )
+      expect(JSON.parse(await npx('status', '--json'))).toMatchObject({ ready: true, store: { blobs: 1 } })
+      // read again by the hash threads, which are files of their own
+      expect(await npx('verify')).toMatch(/^1 blobs, 600 KiB, .*: 0 bad$/m)
+      expect(JSON.parse(await npx('blobs', '--json'))).toMatchObject({ blobs: [{ digest: `sha256:${hex}` }] })
+    } finally {
+      expect(await agent.stop()).toBe(0)
+    }
+  })
+
+  it('says what to do on a host whose Node is too old', async () => {
+    const failure = run(shoal, ['--version'], { env: { PATH: oldPath } })
+    await expect(failure).rejects.toThrow(
+      /exit 1\nshoal: needs Node 24 or later\.\n.*old\/node is v20\.19\.0[^]*npm install shoal node@24/,
+    )
+  })
+
+  it('takes the npm package `node` where it is installed beside it, or the one that is named', async () => {
+    const named = await run(shoal, ['--version'], { env: { PATH: oldPath, SHOAL_NODE: await realpath(NODE) } })
+    await symlink(await realpath(NODE), join(dir, 'clean/node_modules/.bin/node'))
+    const beside = await run(shoal, ['--version'], { env: { PATH: oldPath } })
+    expect(beside).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(named).toBe(beside)
+  })
+})
