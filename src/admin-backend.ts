@@ -16,6 +16,8 @@ import type {
 import type { TransferHistory } from './facade/transfer-history.ts'
 import type { TransfersAnswer } from './facade/transfers-api.ts'
 import type { Digest } from './oci/digest.ts'
+import type { PrewarmRequest } from './prewarm/prewarm-events.ts'
+import type { PreparedPrewarm, Prewarmer } from './prewarm/prewarmer.ts'
 import type { ManagedBlobStore } from './store/managed-blob-store.ts'
 import type { Clock } from './util/clock.ts'
 import { formatHostPort, type HostPort } from './util/host-port.ts'
@@ -27,6 +29,7 @@ export interface AgentBackendComponents {
   /** Names by which clients asked for the blob. */
   readonly namesOf: (digest: string) => readonly string[]
   readonly clock: Clock
+  readonly prewarmer: Pick<Prewarmer, 'prepare'>
   readonly isReady: () => boolean
   readonly listening: () => Listening
   readonly traffic: () => Traffic
@@ -135,6 +138,10 @@ export class AgentBackend implements AdminBackend {
       blobs: store.usage.blobs,
       bytes: store.usage.blobBytes,
     }
+  }
+
+  prewarm(request: PrewarmRequest): PreparedPrewarm {
+    return this.#components.prewarmer.prepare(request)
   }
 
   async remove(digest: Digest): Promise<RemoveResult> {

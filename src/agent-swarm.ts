@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import type { SwarmView } from './admin-backend.ts'
 import { Announcer } from './blob/announcer.ts'
 import { noSwarm } from './blob/no-swarm.ts'
-import type { SharedContent, Swarm } from './blob/ports.ts'
+import type { Abortable, SharedContent, Swarm } from './blob/ports.ts'
 import type { SwarmConfig } from './config-swarm.ts'
+import type { Fleet, FleetImage, HostEnd, HostProgress } from './prewarm/fleet.ts'
 import { systemResolve } from './swarm/bootstrap-address.ts'
 import { DhtProviderDirectory } from './swarm/dht-provider-directory.ts'
+import { FLEET_PREWARM_TIMING, FleetPrewarm } from './swarm/fleet-prewarm.ts'
 import { ephemeralIdentity, type Identity, loadIdentity } from './swarm/identity.ts'
 import { KnownPeers } from './swarm/known-peers.ts'
 import { createLaneCertificate } from './swarm/lane-certificate.ts'
@@ -25,6 +27,12 @@ import type { Logger } from './util/logger.ts'
 
 export interface AgentSwarmComponents {
   readonly content: SharedContent
+  /** Brings in what other agents ask for. */
+  readonly prewarm: (
+    image: FleetImage,
+    onProgress: (progress: HostProgress) => void,
+    options: Abortable,
+  ) => Promise<HostEnd>
   readonly metrics: SwarmMetrics
   readonly directoryMetrics: DirectoryCounters
   readonly clock: Clock
@@ -47,6 +55,8 @@ export interface AgentSwarmInit {
 export interface AgentSwarm {
   readonly swarm: Swarm
   readonly view: SwarmView
+  /** The agents that can be asked to prewarm; undefined without a swarm. */
+  readonly fleet: Fleet | undefined
   /** What was bound; empty before `start`. */
   readonly addresses: readonly HostPort[]
   readonly laneAddresses: readonly HostPort[]
@@ -138,11 +148,16 @@ export async function openSwarm(
     { members: node, directory, lane, content, ledger, metrics, clock, log },
     { shareTags: config.shareTags },
   )
+  const fleet = new FleetPrewarm(
+    { members: node, work: config.prewarm ? components.prewarm : undefined, clock: steadyClock, log },
+    FLEET_PREWARM_TIMING,
+  )
   const announcer = new Announcer({ content, directory })
   // Not even on loopback: any user of this host could be a peer there, pull what others may and answer for tags.
   const isMember = key !== undefined || config.allowPeers.length > 0 || config.open
   return {
     swarm: isMember ? swarm : noSwarm,
+    fleet: isMember ? fleet : undefined,
     view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
     get figures() {
       return {
@@ -177,6 +192,7 @@ export async function openSwarm(
       )
       swarm.start()
       stack.defer(() => swarm.stop())
+      stack.defer(() => fleet.stop())
       stack.defer(() => node.stop())
       await node.start()
       directory.start()

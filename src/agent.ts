@@ -27,12 +27,15 @@ import { PullLog } from './facade/pull-log.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
+import type { Platform } from './oci/manifest.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
+import type { UpstreamRules } from './oci/upstream.ts'
 import { DockerCredentials } from './origin/credentials.ts'
 import { OriginClient } from './origin/origin-client.ts'
 import { ORIGIN_DEFAULTS } from './origin/origin-defaults.ts'
 import type { OriginMetrics } from './origin/origin-metrics.ts'
 import type { ProxySettings } from './origin/origin-pool.ts'
+import { Prewarmer } from './prewarm/prewarmer.ts'
 import { CheckedHostContent } from './store/checked-host-content.ts'
 import { DataDirLock } from './store/data-dir-lock.ts'
 import { DiskBlobStore } from './store/disk-blob-store.ts'
@@ -71,6 +74,8 @@ const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', ia32: '38
 const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 8 * 1024 * 1024, keptBuffers: 8 }
 
 const IDLE_CHECK_MS = 5_000
+
+const PLATFORM: Platform = { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch }
 
 const clock: Clock = Date.now
 
@@ -114,7 +119,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   })
   const agentSwarm = config.swarm.enabled
     ? await openSwarm(
-        { content, metrics: metrics.swarm, directoryMetrics: metrics.directory, clock, log },
+        {
+          content,
+          prewarm: (...asked) => prewarmer.serve(...asked),
+          metrics: metrics.swarm,
+          directoryMetrics: metrics.directory,
+          clock,
+          log,
+        },
         { config: config.swarm, key: swarmKey, dir: store.isWritable ? config.store.dir : undefined, version },
         stack,
       )
@@ -169,12 +181,26 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
     {
       outageMs: config.origin.serveStale,
-      platform: { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch },
+      platform: PLATFORM,
       headStartMs: config.swarm.headStart,
       shareTags: config.swarm.shareTags,
     },
   )
   stack.defer(() => manifests.stop())
+  const upstream: UpstreamRules = {
+    defaultRegistry: config.origin.default,
+    registries: new Set(Object.keys(config.origin.registries)),
+  }
+  const prewarmer: Prewarmer = new Prewarmer(
+    {
+      blobs,
+      manifests,
+      isStored: (digest) => store.stat(digest) !== undefined,
+      fleet: () => agentSwarm?.fleet,
+      clock,
+    },
+    { upstream, platform: PLATFORM },
+  )
   metrics.observe({
     isReady: () => isReady,
     store: () => ({ ...store.usage, bytes: store.usage.blobBytes, isWritable: store.isWritable }),
@@ -203,6 +229,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
         {
           store,
           blobs,
+          prewarmer,
           history,
           namesOf: (digest) => pullLog.namesOf(digest),
           clock,

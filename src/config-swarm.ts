@@ -57,6 +57,8 @@ export const swarmSection = z
     holdBack: milliseconds.prefault('10s'),
     /** Tells other agents what tags this one saw, and asks them while the origin is out. */
     shareTags: z.boolean().default(true),
+    /** Other agents may ask this one to bring images in. */
+    prewarm: z.boolean().default(true),
   })
   .superRefine(({ secret, secretFile, allowPeers, open }, context) => {
     if (secret !== undefined && secretFile !== undefined)

@@ -1,6 +1,8 @@
 /** What the admin listener says and takes: the JSON of the commands, and what the agent gives for it. */
 import type { Abortable } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { PrewarmRequest } from '../prewarm/prewarm-events.ts'
+import type { PreparedPrewarm } from '../prewarm/prewarmer.ts'
 import type { TransfersAnswer } from './transfers-api.ts'
 
 export interface AgentStatus {
@@ -138,6 +140,8 @@ export interface AdminBackend {
   /** Reads every blob again; bad ones are removed. Ends early when the signal aborts. */
   verify(options: Abortable): AsyncIterable<VerifyEvent>
   gc(options: Abortable): Promise<GcResult>
+  /** @throws ShoalError when the request makes no sense; what comes of it is told as it runs */
+  prewarm(request: PrewarmRequest): PreparedPrewarm
   /** @throws ShoalError BLOB_UNKNOWN */
   remove(digest: Digest): Promise<RemoveResult>
 }

@@ -5,6 +5,7 @@ import { parseDigest } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
 import type { AdminBackend, MetricsSource, VerifyEvent } from './admin-api.ts'
 import { refusal } from './cross-site-guard.ts'
+import { addPrewarmRoute } from './prewarm-route.ts'
 
 export interface AdminRoutesComponents {
   readonly backend: AdminBackend
@@ -34,6 +35,7 @@ export function addAdminRoutes(app: FastifyInstance, { backend, metrics, log }: 
     reply.hijack()
     await streamVerify(reply, backend, log)
   })
+  addPrewarmRoute(app, { backend, log })
   app.post('/api/gc', (_request, reply) => withClientSignal(reply, (signal) => backend.gc({ signal })))
   app.delete<{ Params: { digest: string } }>('/api/blobs/:digest', (request) =>
     backend.remove(parseDigest(request.params.digest)),

@@ -4,6 +4,8 @@ import { OCI_INDEX, OCI_MANIFEST } from './media-type.ts'
 export interface Platform {
   readonly os: string
   readonly architecture: string
+  /** Of the processor, as `v7` of `arm`. */
+  readonly variant?: string
 }
 
 export interface ChildManifest {
@@ -76,9 +78,13 @@ function readChild(entry: Record<string, unknown>): ChildManifest[] {
   const platform = object(entry['platform'])
   const os = text(platform?.['os'])
   const architecture = text(platform?.['architecture'])
+  const variant = text(platform?.['variant'])
   return digestsIn(entry, 'digest').map((digest) => ({
     digest,
-    platform: os !== undefined && architecture !== undefined ? { os, architecture } : undefined,
+    platform:
+      os === undefined || architecture === undefined
+        ? undefined
+        : { os, architecture, ...(variant !== undefined && { variant }) },
   }))
 }
 

@@ -11,6 +11,8 @@ import type {
 } from '../../src/facade/admin-api.ts'
 import type { TransfersAnswer } from '../../src/facade/transfers-api.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import type { PrewarmRequest } from '../../src/prewarm/prewarm-events.ts'
+import type { PreparedPrewarm } from '../../src/prewarm/prewarmer.ts'
 
 export const STATUS: AgentStatus = {
   version: '1.2.3',
@@ -38,6 +40,7 @@ export class FakeAdminBackend implements AdminBackend {
   moving: TransfersAnswer = { transfers: [], ended: [] }
   verifyEvents: (options: Abortable) => AsyncIterable<VerifyEvent> = async function* () {}
   collect: () => Promise<GcResult> = async () => ({ removedBlobs: 1, removedBytes: 2_048, blobs: 1, bytes: 10 })
+  prepare: (request: PrewarmRequest) => PreparedPrewarm = () => async () => {}
   readonly removed: Digest[] = []
 
   isReady(): boolean {
@@ -66,6 +69,10 @@ export class FakeAdminBackend implements AdminBackend {
 
   gc(): Promise<GcResult> {
     return this.collect()
+  }
+
+  prewarm(request: PrewarmRequest): PreparedPrewarm {
+    return this.prepare(request)
   }
 
   async remove(digest: Digest): Promise<RemoveResult> {
