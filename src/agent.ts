@@ -26,6 +26,7 @@ import { BodySender } from './facade/body-sender.ts'
 import { PullLog } from './facade/pull-log.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
+import { StatusPage } from './facade/status-page.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
 import type { Platform } from './oci/manifest.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
@@ -90,8 +91,8 @@ function cpuMicroseconds(): number {
  */
 export async function startAgent({ config, environment, version }: AgentInit): Promise<Agent> {
   await using stack = new AsyncDisposableStack()
-  const log = createLogger(config.log)
   const metrics = new Metrics({ version })
+  const log = stack.use(createLogger(config.log, { logged: (level) => metrics.logged(level) }))
   const instanceId = randomUUID()
 
   const hashes = stack.use(new HashPool({ log: log.child({ component: 'hash' }) }, { maxThreads: MAX_HASH_THREADS }))
@@ -223,32 +224,33 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   }
   const pullLog: PullLog = new PullLog({ services, clock })
   const facade = openFacade(config, log, { services: pullLog.services, metrics, instanceId, isReady: () => isReady })
-  const admin: AdminServer = new AdminServer(
+  const backend = new AgentBackend(
     {
-      backend: new AgentBackend(
-        {
-          store,
-          blobs,
-          prewarmer,
-          history,
-          namesOf: (digest) => pullLog.namesOf(digest),
-          clock,
-          isReady: () => isReady,
-          listening: () => ({
-            facade: facade.addresses,
-            admin: admin.addresses,
-            swarm: agentSwarm?.addresses ?? [],
-            lane: agentSwarm?.laneAddresses ?? [],
-          }),
-          traffic: () => metrics.traffic,
-          swarm: agentSwarm?.view,
-        },
-        { version, instanceId, storeDir: config.store.dir },
-      ),
-      metrics,
-      log: log.child({ component: 'admin' }),
+      store,
+      blobs,
+      prewarmer,
+      history,
+      namesOf: (digest) => pullLog.namesOf(digest),
+      clock,
+      isReady: () => isReady,
+      listening: () => ({
+        facade: facade.addresses,
+        admin: admin.addresses,
+        swarm: agentSwarm?.addresses ?? [],
+        lane: agentSwarm?.laneAddresses ?? [],
+      }),
+      traffic: () => metrics.traffic,
+      swarm: agentSwarm?.view,
     },
-    config.admin.listen,
+    { version, instanceId, storeDir: config.store.dir },
+  )
+  const adminLog = log.child({ component: 'admin' })
+  const page = new StatusPage({ backend, pulls: pullLog, clock, log: adminLog })
+  await page.start()
+  stack.defer(() => page.stop())
+  const admin: AdminServer = new AdminServer(
+    { backend, metrics, page, log: adminLog },
+    { ...config.admin.listen, hosts: config.admin.hosts },
   )
   await agentSwarm?.start()
   await admin.start()

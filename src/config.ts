@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { swarmSection } from './config-swarm.ts'
-import { address, bytes, bytesPerSecond, milliseconds, registry } from './config-values.ts'
+import { address, bytes, bytesPerSecond, hostName, milliseconds, registry } from './config-values.ts'
 import { ShoalError } from './errors.ts'
 import { closest } from './util/closest.ts'
 
@@ -30,7 +30,13 @@ const schema = z.strictObject({
       drain: milliseconds.prefault('30s'),
     })
     .prefault({}),
-  admin: z.strictObject({ listen: address.prefault('127.0.0.1:5053') }).prefault({}),
+  admin: z
+    .strictObject({
+      listen: address.prefault('127.0.0.1:5053'),
+      /** Names under which it may be asked beside `localhost` and its addresses; `*.example` for all under one. */
+      hosts: z.array(hostName).default([]),
+    })
+    .prefault({}),
   store: z
     .strictObject({
       dir: z.string().min(1).default('/var/lib/shoal'),
@@ -64,6 +70,8 @@ const schema = z.strictObject({
     .strictObject({
       level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
       format: z.enum(['json', 'text']).default('json'),
+      /** So many warnings or errors that say the same are written each minute, the rest is counted; 0: all of them. */
+      sample: z.number().int().min(0).max(100_000).default(10),
     })
     .prefault({}),
 })

@@ -4,29 +4,39 @@ import { toShoalError } from '../errors.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { Logger } from '../util/logger.ts'
 import type { AdminBackend, MetricsSource, VerifyEvent } from './admin-api.ts'
-import { refusal } from './cross-site-guard.ts'
+import { type CrossSiteGuardInit, refusal } from './cross-site-guard.ts'
+import { addPageRoutes, type PageRoutesComponents } from './page-routes.ts'
 import { addPrewarmRoute } from './prewarm-route.ts'
 
 export interface AdminRoutesComponents {
   readonly backend: AdminBackend
   readonly metrics: MetricsSource
+  /** Undefined: there is no page. */
+  readonly page?: PageRoutesComponents
   readonly log: Logger
 }
 
-/** Health, metrics, and the JSON API of the commands. */
-export function addAdminRoutes(app: FastifyInstance, { backend, metrics, log }: AdminRoutesComponents): void {
+/** Probes may come under any host name, and tell nothing. */
+const PROBES = new Set(['/healthz', '/readyz'])
+
+/** Health, metrics, the JSON API of the commands, and the page. */
+export function addAdminRoutes(
+  app: FastifyInstance,
+  { backend, metrics, page, log }: AdminRoutesComponents,
+  init: CrossSiteGuardInit,
+): void {
   app.get('/healthz', () => ({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => {
     const ready = backend.isReady()
     return reply.code(ready ? 200 : 503).send({ ready })
   })
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 
   app.addHook('onRequest', async (request, reply) => {
-    if (!request.url.startsWith('/api/')) return
-    const reason = refusal(request.raw)
+    if (PROBES.has(request.url)) return
+    const reason = refusal(request.raw, init)
     if (reason !== undefined) await sendError(reply, 403, 'DENIED', reason)
   })
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
   app.get('/api/status', () => backend.status())
   app.get('/api/blobs', () => ({ blobs: backend.blobs() }))
   app.get('/api/peers', () => backend.peers())
@@ -40,6 +50,8 @@ export function addAdminRoutes(app: FastifyInstance, { backend, metrics, log }: 
   app.delete<{ Params: { digest: string } }>('/api/blobs/:digest', (request) =>
     backend.remove(parseDigest(request.params.digest)),
   )
+
+  if (page !== undefined) addPageRoutes(app, page)
 
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'NOT_FOUND', 'no such path'))
   app.setErrorHandler((thrown, _request, reply) => {

@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { HostPort } from '../util/host-port.ts'
 import { type AdminRoutesComponents, addAdminRoutes } from './admin-routes.ts'
+import type { CrossSiteGuardInit } from './cross-site-guard.ts'
 import { HttpListener } from './http-listener.ts'
 
 /** The admin routes on their sockets. */
@@ -8,15 +9,16 @@ export class AdminServer {
   readonly #app: FastifyInstance
   readonly #listener: HttpListener
 
-  constructor(components: AdminRoutesComponents, init: HostPort) {
+  constructor(components: AdminRoutesComponents, init: HostPort & Partial<CrossSiteGuardInit>) {
     this.#app = fastify({ logger: false, routerOptions: { maxParamLength: 256 } })
     this.#app.removeAllContentTypeParsers()
     this.#app.addContentTypeParser('*', (_request, _body, done) => done(null))
-    addAdminRoutes(this.#app, components)
+    const { hosts = [], ...address } = init
+    addAdminRoutes(this.#app, components, { hosts })
     this.#listener = new HttpListener(
       { handler: (request, response) => this.#app.routing(request, response), log: components.log },
       // a check of the whole store may have nothing to say for minutes
-      { ...init, idleMs: 0 },
+      { ...address, idleMs: 0 },
     )
   }
 

@@ -1,28 +1,52 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+
+export interface CrossSiteGuardInit {
+  /** Further names of this host, in lower case; `*.example.internal` stands for all names under it. */
+  readonly hosts: readonly string[]
+}
 
 /**
- * Keeps web pages, which can send requests to this host from a user's browser, away from the admin API: a page on
- * another site is told by `Origin` or `Sec-Fetch-Site`, a page whose host name was made to resolve to this host by
- * `Host`.
+ * Keeps web pages, which can send requests to this host from a user's browser, away from the admin listener: a page on
+ * another site is told by `Origin` or `Sec-Fetch-Site`, a page whose host name was made to resolve to this host by `Host`.
+ * Such a page has a name: what is asked for by a mere address may be read.
  * @returns why the request is refused, undefined when it is not
  */
-export function refusal(request: IncomingMessage): string | undefined {
-  const { host, origin, 'sec-fetch-site': site } = request.headers
-  if (host === undefined || !isOwnName(host, request.socket.localAddress)) return 'the Host is not this agent'
-  if (request.method === 'GET' || request.method === 'HEAD') return undefined
+export function refusal(request: IncomingMessage, { hosts }: CrossSiteGuardInit): string | undefined {
+  const { host, origin, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = request.headers
+  const name = nameIn(host)
+  if (host === undefined || name === undefined) return 'the Host is not this agent'
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  const isKnown = isOwnName(name, request.socket.localAddress) || isNamed(name, hosts)
+  if (!isKnown && !(isRead && isAddress(name))) return `the Host is not this agent: see admin.hosts`
   if (origin !== undefined && !isSameOrigin(origin, host)) return 'the request comes from another site'
-  // `none`: typed by the user, not sent by a page
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') return 'the request comes from another site'
+  // `none`: typed by the user, not sent by a page. A link on another page may be followed.
+  const isOwnSite = site === undefined || site === 'same-origin' || site === 'none'
+  if (!isOwnSite && !(isRead && mode === 'navigate')) return 'the request comes from another site'
   return undefined
 }
 
-function isOwnName(host: string, localAddress: string | undefined): boolean {
-  const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host.toLowerCase()) ?? []
+/** Without the port, in lower case. */
+function nameIn(host: string | undefined): string | undefined {
+  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(host?.toLowerCase() ?? '')?.[1]
+}
+
+function isOwnName(name: string, localAddress: string | undefined): boolean {
   if (name === 'localhost' || name === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)) return true
   const local = localAddress?.toLowerCase().replace(/^::ffff:/, '')
   return local !== undefined && (name === local || name === `[${local}]`)
 }
 
+function isNamed(name: string, hosts: readonly string[]): boolean {
+  return hosts.some((host) => (host.startsWith('*.') ? name.endsWith(host.slice(1)) : name === host))
+}
+
+function isAddress(name: string): boolean {
+  return isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+}
+
+/** Whatever ends TLS before this listener keeps the name. */
 function isSameOrigin(origin: string, host: string): boolean {
-  return origin.toLowerCase() === `http://${host.toLowerCase()}`
+  const lower = origin.toLowerCase()
+  return lower === `http://${host.toLowerCase()}` || lower === `https://${host.toLowerCase()}`
 }

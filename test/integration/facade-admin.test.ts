@@ -33,8 +33,13 @@ it('is healthy as soon as it answers, and ready when the agent is', async () => 
   expect((await ask(port, '/readyz')).status).toBe(503)
 })
 
-it('gives the metrics under any host name, since scrapers use many', async () => {
-  const answer = await ask(port, '/metrics', { headers: { host: 'node-7.cluster.local:5053' } })
+it('is healthy and ready under any host name, since probes use many', async () => {
+  for (const path of ['/healthz', '/readyz'])
+    expect((await ask(port, path, { headers: { host: 'node-7.cluster.local' } })).status).toBe(200)
+})
+
+it('gives the metrics under any address', async () => {
+  const answer = await ask(port, '/metrics', { headers: { host: '10.0.0.7:5053' } })
   expect([answer.status, answer.headers['content-type'], answer.body.toString()]).toEqual([
     200,
     metrics.contentType,
@@ -132,8 +137,22 @@ describe('requests from elsewhere', () => {
     expect((await change(headers)).status).toBe(200)
   })
 
-  it('may not read through a name that was made to point here', async () => {
-    expect((await ask(port, '/api/status', { headers: { host: 'evil.test' } })).status).toBe(403)
+  it.each(['/', '/page/page.css', '/metrics', '/api/status', '/api/transfers', '/api/events', '/nothing'])(
+    'may not read %s through a name that was made to point here',
+    async (path) => {
+      expect((await ask(port, path, { headers: { host: 'evil.test' } })).status).toBe(403)
+    },
+  )
+
+  it('may read and change under a name that the configuration knows', async () => {
+    const named = new AdminServer({ backend, metrics, log }, { host: '127.0.0.1', port: 0, hosts: ['*.fleet.test'] })
+    await named.start()
+    const at = named.addresses[0]?.port ?? 0
+    const headers = { host: 'node-7.fleet.test' }
+    expect((await ask(at, '/metrics', { headers })).status).toBe(200)
+    expect((await ask(at, `/api/blobs/${DIGEST}`, { method: 'DELETE', headers })).status).toBe(200)
+    expect((await ask(at, '/metrics', { headers: { host: 'fleet.test' } })).status).toBe(403)
+    await named.stop({ deadlineMs: 0 })
   })
 
   it.each([

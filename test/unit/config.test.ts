@@ -36,6 +36,11 @@ describe('loadConfig', () => {
     expect(config.log.level).toBe('debug')
   })
 
+  it('takes names of this host, in any case and with all under one', () => {
+    const { admin } = load({ yaml: 'admin: { hosts: [Node-1.Example, "*.fleet.example"] }' })
+    expect(admin.hosts).toEqual(['node-1.example', '*.fleet.example'])
+  })
+
   it('reaches keys of several words from the environment', () => {
     expect(load({ environment: { SHOAL_ORIGIN__SERVE_STALE: '90s' } }).origin.serveStale).toBe(90_000)
   })
@@ -56,6 +61,8 @@ describe('loadConfig', () => {
     ['store: { quota: much }', 'store.quota: expected a size'],
     ['facade: { listen: here }', 'facade.listen: expected host:port'],
     ['origin: { serveStale: soon }', 'origin.serveStale: expected a duration'],
+    ['admin: { hosts: ["node-1:5053"] }', 'admin.hosts.0: expected a host name without a port'],
+    ['admin: { hosts: ["*"] }', 'admin.hosts.0: expected a host name'],
     ['origin: { rate: 0 }', 'origin.rate: expected unlimited'],
     ['origin: { registries: { "a b": {} } }', 'expected a registry'],
     ['[1, 2]', 'does not hold keys and values'],
