@@ -32,6 +32,7 @@ describe('the section swarm', () => {
       headStart: 10,
       holdBack: 10_000,
       shareTags: true,
+      prewarm: true,
     })
   })
 
