@@ -3,12 +3,14 @@
  *
  * A run is one request to a source for neighbouring chunks. Alone with the origin, one run over the whole blob is the
  * fastest there is; a reader that waits far ahead of every run (a resumed pull, parallel ranges) gets one of its own. Peers
- * get short runs, a few at a time each; while there are any, the origin serves readers and what no peer has.
+ * get short runs, a few at a time each. While there are other agents the origin is asked for what no peer has, and that under
+ * a lease: so each chunk is fetched by one of them.
  */
 import type { ChunkPlan } from './chunk-plan.ts'
 import { hurryLateChunks, leaveStalledSources } from './late-policy.ts'
 import { OriginPolicy } from './origin-policy.ts'
 import { PeerPolicy } from './peer-policy.ts'
+import type { ChunkRange } from './ports.ts'
 import { RunDraft } from './run-draft.ts'
 
 export interface RunView {
@@ -54,6 +56,20 @@ export interface WantedChunk {
   readonly waitedMs: number
 }
 
+/** What this agent may fetch from the origin while there are others to share it with. */
+export interface LeasesView {
+  /** Whether this agent, and nobody else, is to fetch the chunk. */
+  has(index: number): boolean
+  /** No ask waits for its answer. */
+  readonly mayAsk: boolean
+  /** Others wait to hear that leased chunks have arrived. */
+  readonly isOwing: boolean
+  /** Agents that take part, this one included, as far as it is known. */
+  readonly members: number
+  /** Since the transfer last came by a chunk, or began. */
+  readonly quietMs: number
+}
+
 export interface Snapshot {
   readonly plan: ChunkPlan
   /** `held`: it is here, and peers say different things about it; only the origin's word would change that. */
@@ -75,6 +91,8 @@ export interface Snapshot {
   isUndisputed(index: number): boolean
   /** In [0, 1): where this agent begins with what nobody waits for, so that the agents of a fleet spread. */
   readonly offset: number
+  /** Undefined: there is nobody to share the origin with. */
+  readonly leases: LeasesView | undefined
 }
 
 export type Step =
@@ -90,6 +108,13 @@ export type Step =
   | { readonly type: 'resize'; readonly run: number; readonly to: number }
   /** The source is silent: it is left. */
   | { readonly type: 'give-up'; readonly run: number }
+  /** As `LeaseAsk`. */
+  | {
+      readonly type: 'ask-lease'
+      readonly gaps: readonly ChunkRange[]
+      readonly fetching: readonly ChunkRange[]
+      readonly most: number
+    }
 
 export function scheduleRuns(snapshot: Snapshot): Step[] {
   const draft = new RunDraft(snapshot)

@@ -7,6 +7,12 @@ import type { ChunkStates } from './chunk-states.ts'
 import type { ClaimBook } from './claim-book.ts'
 import type { ChunkHash } from './ports.ts'
 
+/** How far each signer is trusted that nothing has confirmed yet. */
+export interface SignerShare {
+  /** Whether one more chunk may be taken on its word. */
+  leaves(signer: string): boolean
+}
+
 export interface ChunkTrustComponents {
   readonly chunks: ChunkStates
   readonly book: ClaimBook
@@ -54,13 +60,18 @@ export class ChunkTrust {
     return state === 'verified' && !this.isReadable(index) && !this.isLone(index) ? 'held' : 'there'
   }
 
-  /** As `Snapshot.mayFetch`. */
-  mayFetch(index: number): 'free' | 'risky' | 'no' {
+  /**
+   * As `Snapshot.mayFetch`.
+   * @param share chunks of one signer that are taken on its word alone, if it says no more than that it got them from the origin
+   */
+  mayFetch(index: number, share: SignerShare): 'free' | 'risky' | 'no' {
     const { book } = this.#components
     if (this.notFromPeers.has(index)) return 'no'
     if (this.expected.has(index)) return 'free'
     if (!book.isCheckable(index)) return 'no'
-    return book.isRisky(index) ? 'risky' : 'free'
+    if (!book.isRisky(index)) return 'free'
+    const signer = book.unconfirmed(index)
+    return signer === undefined || book.isMapper(signer) || !share.leaves(signer) ? 'risky' : 'free'
   }
 
   /** Whether readers may have the chunk as soon as a peer has brought it. */
@@ -86,15 +97,22 @@ export class ChunkTrust {
     return expected === undefined ? this.#components.book.isPossible(index, hash) : expected === hash
   }
 
-  /** Chunks that are here, or on their way, on the word of signers whom nothing has confirmed. */
-  risks(isOnItsWay: (index: number) => boolean): number {
+  /**
+   * Chunks that are here, or on their way, on the word of signers whom nothing has confirmed; apart, by signer, those of which one
+   * says that it got them from the origin.
+   */
+  risks(isOnItsWay: (index: number) => boolean): { readonly risky: number; readonly bySigner: Map<string, number> } {
     const { chunks, book } = this.#components
-    let risks = 0
+    const bySigner = new Map<string, number>()
+    let risky = 0
     for (let index = 0; index < chunks.count; index++) {
       const state = chunks.of(index)
       const isFromPeer = state === 'arrived' || (state === 'verified' && !book.own.has(index) && !this.sure.has(index))
-      if ((isFromPeer || (state === 'absent' && isOnItsWay(index))) && book.isRisky(index)) risks += 1
+      if (!(isFromPeer || (state === 'absent' && isOnItsWay(index))) || !book.isRisky(index)) continue
+      const signer = book.unconfirmed(index)
+      if (signer === undefined || book.isMapper(signer)) risky += 1
+      else bySigner.set(signer, (bySigner.get(signer) ?? 0) + 1)
     }
-    return risks
+    return { risky, bySigner }
   }
 }

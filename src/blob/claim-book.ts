@@ -25,7 +25,7 @@ export class ClaimBook {
   readonly #banned = new Set<string>()
   /** Signers whom the origin has contradicted: their word counts for nothing unless all else fails. */
   readonly #contradicted = new Set<string>()
-  /** Signers of whom the origin has confirmed a chunk. */
+  /** Signers of whom the origin, or another signer, has confirmed a chunk. */
   readonly #confirmed = new Set<string>()
   readonly #onlyHash: ChunkHash | undefined
 
@@ -139,10 +139,20 @@ export class ClaimBook {
 
   /** Whether all there is for the chunk is the word of signers that nothing has confirmed yet. */
   isRisky(index: number): boolean {
-    const outlook = this.outlook(index)
-    if (outlook !== 'lone') return outlook === 'contested'
+    return this.outlook(index) === 'contested' || this.unconfirmed(index) !== undefined
+  }
+
+  /** The one whose unconfirmed word is all there is for the chunk. */
+  unconfirmed(index: number): string | undefined {
+    if (this.outlook(index) !== 'lone') return undefined
     const [signers] = this.#chunks.get(index)?.values() ?? []
-    return ![...(signers ?? [])].some((signer) => this.#confirmed.has(signer))
+    const [signer] = signers ?? []
+    return signer === undefined || this.#confirmed.has(signer) ? undefined : signer
+  }
+
+  /** Whether it says that it had the whole blob. */
+  isMapper(signer: string): boolean {
+    return this.#mappers.has(signer)
   }
 
   /** What counts of the signer's word about the chunk; undefined: nothing. */
@@ -177,7 +187,8 @@ export class ClaimBook {
     }
     stated.set(hash, (signers ?? new Set()).add(signer))
     this.#chunks.set(index, stated)
-    if (this.#own.get(index) === hash) this.#confirmed.add(signer)
+    const agreeing = stated.get(hash) ?? new Set()
+    if (this.#own.get(index) === hash || agreeing.size > 1) for (const each of agreeing) this.#confirmed.add(each)
     return true
   }
 

@@ -9,6 +9,7 @@ import { ShoalError } from '../errors.ts'
 import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import type { LinkedSignal } from '../util/signals.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { ChunkProvenance } from './chunk-provenance.ts'
 import { ChunkStates } from './chunk-states.ts'
@@ -19,8 +20,10 @@ import type {
   ChunkHash,
   ChunkStatement,
   Lease,
+  LeaseAsk,
   PartialBlob,
   PeerSource,
+  SourceBody,
   SwarmEvents,
   TransferMetrics,
 } from './ports.ts'
@@ -95,7 +98,17 @@ export class Filling implements SwarmEvents {
       originOut: (): void => this.#originOut(),
       wanted: () => this.gate.wanted(),
     }
-    this.runs = new TransferRuns({ partial, chunks, trust, clock, log, metrics, events }, { offset: init.offset })
+    const { swarm } = components
+    const sharing = {
+      get isNeeded(): boolean {
+        return swarm.hasPeers && !trust.isCautious
+      },
+      ask: (ask: LeaseAsk): void => swarm.lease(ask),
+    }
+    this.runs = new TransferRuns(
+      { partial, chunks, trust, clock, log, metrics, events, sharing },
+      { offset: init.offset },
+    )
     this.gate = new ReadGate({ partial, chunks, trust, runs: this.runs, clock }, { holdBackMs: init.holdBackMs })
   }
 
@@ -128,6 +141,25 @@ export class Filling implements SwarmEvents {
     this.#arrived(0, 'word')
   }
 
+  /** Takes the first bytes of the blob from the origin, for readers alone: its chunk is fetched like any other. */
+  takeHead(body: SourceBody, stop: LinkedSignal): void {
+    void this.#readHead(body, stop)
+  }
+
+  async #readHead({ bytes }: SourceBody, stop: LinkedSignal): Promise<void> {
+    try {
+      for await (const piece of bytes) {
+        this.#components.metrics.received('origin', piece.length)
+        this.gate.addHead(piece)
+      }
+    } catch (error) {
+      // It is asked again for whatever else it has to bring.
+      this.#components.log.debug({ digest: this.partial.digest, err: error }, 'the first bytes did not come')
+    } finally {
+      stop[Symbol.dispose]()
+    }
+  }
+
   /** From now on peers are sources too. */
   joinSwarm(): void {
     const { swarm } = this.#components
@@ -145,6 +177,7 @@ export class Filling implements SwarmEvents {
       await this.#mismatched(found)
     }
     this.runs.stop('the blob is complete')
+    await this.gate.checkHead()
     this.gate.openAll()
     if (this.chunks.count > 1) this.#components.swarm.settle(this.#verifier.hashes, this.book.statements)
   }

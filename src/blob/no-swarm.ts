@@ -3,6 +3,7 @@ import type { Swarm } from './ports.ts'
 /** Stands for the swarm where there is none: nobody else is there, and nobody is told anything. */
 export const noSwarm: Swarm = {
   hasPeers: false,
+  peerCount: 0,
   join: (_blob, events) => {
     let hasLeft = false
     // Not from within the call: whoever joins holds nothing yet to leave with.

@@ -1,4 +1,5 @@
 import type { SourceView } from './chunk-scheduler.ts'
+import { LeasePolicy } from './lease-policy.ts'
 import type { PeerPolicy } from './peer-policy.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
 
@@ -31,22 +32,21 @@ const FEW_PEERS = 3
 /** Where many agents pull at once all of them are slow, and each one's help would cost the origin a copy. */
 const TAKE_OVER_SHARE_OF_MANY = 0.25
 
-/**
- * Where several agents pull what none of them has, each begins at a place of its own: fetching what its reader comes to next,
- * all of them would fetch the same. A reader that waited so long is served all the same.
- */
-const DISTINCT_MS = 2_000
+/** Where several agents pull, a chunk that peers are late with is not asked of the origin too before nothing came for so long. */
+const SHARED_LATE_MS = 1_500
 
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {
   readonly #draft: RunDraft
   readonly #peers: PeerPolicy
   readonly #source: SourceView | undefined
+  readonly #leases: LeasePolicy
 
   constructor(draft: RunDraft, peers: PeerPolicy) {
     this.#draft = draft
     this.#peers = peers
     this.#source = draft.snapshot.sources.find(({ kind }) => kind === 'origin')
+    this.#leases = new LeasePolicy(draft, peers, this.#source)
   }
 
   /** Sees to it that the origin brings the chunk, if it is its affair. */
@@ -55,10 +55,11 @@ export class OriginPolicy {
     const run = this.#draft.runOf(chunk)
     if (run === undefined) {
       if (this.#draft.snapshot.stateOf(chunk) === 'there' || this.#isCheckedOn(chunk)) return
-      if (this.#isLeftToOthers(chunk)) return
+      if (!this.#leases.allows(chunk)) return
       if (this.#isFull) this.#cutShortWhatNobodyAwaits()
       else this.#start(this.#source, chunk)
     } else if (run.kind === 'origin' && run.id !== undefined && this.#isBeyondReach(run, chunk) && !this.#isFull) {
+      if (!this.#leases.allows(chunk)) return
       const { end } = run
       this.#draft.resize(run, chunk)
       this.#start(this.#source, chunk, end)
@@ -92,6 +93,37 @@ export class OriginPolicy {
 
   /** Fetches what nobody else will. */
   fill(): void {
+    if (this.#leases.isShared) this.#fillShared()
+    else this.#fillAlone()
+  }
+
+  /** What it has leave for; what peers are too slow with. */
+  #fillShared(): void {
+    if (this.#source === undefined) return
+    const { count } = this.#draft.snapshot.plan
+    for (let chunk = 0; chunk < count && !this.#isFull; chunk++) {
+      if (this.#leases.has(chunk) && this.#isGap(chunk)) this.#start(this.#source, chunk)
+    }
+    const isBusy = this.#draft.runs.some((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
+    const place = isBusy ? undefined : this.#placeToHelp(this.#source)
+    if (place !== undefined) this.#start(this.#source, place)
+    this.#leases.ask((chunk) => this.#isGap(chunk))
+  }
+
+  #placeToHelp(source: SourceView): number | undefined {
+    const { plan, wanted } = this.#draft.snapshot
+    const isOpen = (chunk: number): boolean => this.#draft.isOpen(chunk) && !this.#isCheckedOn(chunk)
+    const helps = !this.#isCold && this.#isFasterThanPeers(source)
+    if (!helps && !this.#leases.isOverdue) return undefined
+    const first = wanted[0]?.chunk ?? 0
+    for (let step = 0; step < plan.count; step++) {
+      const chunk = (first + step) % plan.count
+      if (isOpen(chunk)) return chunk
+    }
+    return undefined
+  }
+
+  #fillAlone(): void {
     const { runs, snapshot } = this.#draft
     const isBusy = runs.some(
       // The next request is under way while the last chunk of one arrives.
@@ -117,7 +149,7 @@ export class OriginPolicy {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
     const rate = this.#peers.expectedRate
-    const areFew = this.#peers.count <= FEW_PEERS
+    const areFew = Math.max(this.#peers.count, this.#leases.others) <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
     const share = areFew ? TAKE_OVER_SHARE : TAKE_OVER_SHARE_OF_MANY
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
@@ -130,6 +162,8 @@ export class OriginPolicy {
   /** Asks for a chunk that another source is late with. @returns whether it could */
   hurry(chunk: number): boolean {
     if (this.#source === undefined || this.#isFull) return false
+    const { leases } = this.#draft.snapshot
+    if (this.#leases.others > FEW_PEERS && (leases?.quietMs ?? 0) < SHARED_LATE_MS) return false
     this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
     return true
   }
@@ -139,12 +173,6 @@ export class OriginPolicy {
     const { count } = this.#draft.snapshot.plan
     for (let chunk = 0; chunk < count; chunk++) if (this.#draft.isOpen(chunk) && this.#peers.lack(chunk)) return true
     return false
-  }
-
-  #isLeftToOthers(chunk: number): boolean {
-    if (!this.#peers.lack(chunk) || this.#source?.ignoresRange === true) return false
-    const reader = this.#draft.snapshot.wanted.find((wanted) => wanted.chunk === chunk)
-    return (reader?.waitedMs ?? 0) < DISTINCT_MS
   }
 
   /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */
@@ -168,6 +196,8 @@ export class OriginPolicy {
     const { snapshot } = this.#draft
     const kind = snapshot.stateOf(from)
     const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
+    if (this.#leases.has(from)) return this.#draft.start(source, from, Math.min(end, this.#leases.endOf(from)))
+    if (this.#leases.isShared && !this.#peers.have(from)) return this.#draft.start(source, from, from + 1)
     if (!this.#peers.areThere) return this.#draft.start(source, from, end)
     if (this.#peers.isUnconfirmed(from)) return this.#draft.start(source, from, from + 1)
     if (source.ignoresRange) return this.#draft.start(source, from, this.#lastOpen(from) + 1)

@@ -49,6 +49,10 @@ export class PeerPolicy {
     return this.#mayAsk(chunk) && this.#has(chunk)
   }
 
+  have(chunk: number): boolean {
+    return this.#has(chunk)
+  }
+
   /** There are peers, and none of them has the chunk yet. */
   lack(chunk: number): boolean {
     return this.areThere && !this.#has(chunk)

@@ -285,6 +285,8 @@ export interface BlobSwarm {
 export interface Swarm {
   /** False while no other agent is connected: a search would find nobody. */
   readonly hasPeers: boolean
+  /** Other agents that are connected. */
+  readonly peerCount: number
   /**
    * Searches for peers that have chunks of the blob and may give them in the name of `registry`, for as long as
    * the transfer takes part.

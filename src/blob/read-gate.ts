@@ -30,6 +30,8 @@ interface Audience {
   readonly seen: Set<number>
   /** What it has seen of chunks that are being replaced. */
   readonly doubted: Map<number, ChunkHash>
+  /** It was given the head. */
+  sawHead: boolean
   error: ShoalError | undefined
 }
 
@@ -60,6 +62,9 @@ export class ReadGate {
   /** Undefined while the blob is on its way; without an error, all of it may be read. */
   #end: { readonly error?: ShoalError } | undefined
   #anythingRead = false
+  /** First bytes of the blob as the origin sent them, in memory, so that no reader waits for its first chunk to get anything. */
+  readonly #head: Uint8Array[] = []
+  #headBytes = 0
 
   constructor(components: ReadGateComponents, init: ReadGateInit) {
     this.#components = components
@@ -82,7 +87,7 @@ export class ReadGate {
   }
 
   open(): GateReader {
-    const audience: Audience = { seen: new Set(), doubted: new Map(), error: undefined }
+    const audience: Audience = { seen: new Set(), doubted: new Map(), sawHead: false, error: undefined }
     this.#audiences.add(audience)
     return {
       read: (target, position, options) => this.#read(audience, target, position, options),
@@ -93,7 +98,8 @@ export class ReadGate {
   /** Something has arrived, was verified, or is better known. */
   progressed(): void {
     for (const { position, wake } of this.#waiters) {
-      if (this.#readableUntil(position, 1) > position || this.#arrivingAt(position) !== undefined) wake()
+      const isThere = this.#readableUntil(position, 1) > position || this.#arrivingAt(position) !== undefined
+      if (isThere || position < this.#headBytes) wake()
     }
   }
 
@@ -120,6 +126,27 @@ export class ReadGate {
     const detail = { chunk }
     audience.error ??= new ShoalError('DIGEST_MISMATCH', 'bytes that were read turned out wrong', { detail })
     for (const { wake } of this.#waiters) wake()
+  }
+
+  /** The next of the blob's first bytes; less than a chunk in all. */
+  addHead(piece: Uint8Array): void {
+    this.#head.push(piece)
+    this.#headBytes += piece.length
+    this.progressed()
+  }
+
+  /** Whoever was given another beginning than what has the digest must not be given the end. @throws ShoalError of the store */
+  async checkHead(): Promise<void> {
+    const head = Buffer.concat(this.#head)
+    if (head.length === 0) return
+    const found = Buffer.alloc(head.length)
+    for (let at = 0; at < head.length; ) {
+      const count = await this.#components.partial.read(found.subarray(at), at)
+      if (count === 0) break
+      at += count
+    }
+    if (found.equals(head)) return
+    for (const audience of this.#audiences) if (audience.sawHead) this.#spoil(audience, 0)
   }
 
   /** The digest of the whole blob matched. */
@@ -159,6 +186,14 @@ export class ReadGate {
         target.set(bytes)
         return bytes.length
       }
+      const head = this.#headAt(position)
+      if (head !== undefined) {
+        this.#anythingRead = true
+        audience.sawHead = true
+        const bytes = head.subarray(0, target.length)
+        target.set(bytes)
+        return bytes.length
+      }
       await this.#progressAt(position, signal)
     }
   }
@@ -190,6 +225,16 @@ export class ReadGate {
     const { partial, runs } = this.#components
     const heldBack = chunkStart(partial.plan, partial.plan.count - 1)
     return position < heldBack ? runs.bytesBeingWritten(position)?.subarray(0, heldBack - position) : undefined
+  }
+
+  #headAt(position: number): Uint8Array | undefined {
+    if (position >= this.#headBytes) return undefined
+    let start = 0
+    for (const piece of this.#head) {
+      if (position < start + piece.length) return piece.subarray(position - start)
+      start += piece.length
+    }
+    return undefined
   }
 
   async #progressAt(position: number, signal: AbortSignal): Promise<void> {

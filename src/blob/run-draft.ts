@@ -1,5 +1,6 @@
 /** The runs as they will be once the steps that were decided so far are carried out. Part of `chunk-scheduler`. */
 import type { RunView, Snapshot, SourceView, Step } from './chunk-scheduler.ts'
+import type { ChunkRange } from './ports.ts'
 
 export interface PlannedRun {
   /** Undefined: it is to be started. */
@@ -77,6 +78,10 @@ export class RunDraft {
     if (to < run.end) this.#covered?.fill(0, to, run.end)
     else this.#covered?.fill(1, run.end, to)
     run.end = to
+  }
+
+  ask(ask: { gaps: readonly ChunkRange[]; fetching: readonly ChunkRange[]; most: number }): void {
+    this.steps.push({ type: 'ask-lease', ...ask })
   }
 
   giveUp(run: PlannedRun): void {

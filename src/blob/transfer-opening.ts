@@ -19,9 +19,12 @@ const LONE_SIZE_MS = 1_000
 /** How long the swarm is waited for when the origin is out. */
 const OUTAGE_MS = 3_000
 /**
- * What the origin is asked for first while there are other agents: they may bring the rest, and what is on the wire when a
- * request is broken off counts as sent.
+ * What the origin is asked for first while there are other agents: the rest is shared with them. It tells whether the client may
+ * have the blob, how large that is, and gives the client its first bytes; those of all agents together cost such a share of a copy.
  */
+const HEAD_BYTES = { min: 1024, max: 16 * 1024 } as const
+const HEADS_SHARE = 0.02
+/** The same where the size is not known: the blob may be a small one. */
 const FIRST_BYTES = MIN_CHUNK_BYTES
 const SMALL_DEADLINE_MS = 2_000
 /** Peers that are asked for a small blob at the same time, the second one if the first takes its time. */
@@ -154,7 +157,7 @@ export class TransferOpening {
     this.#originStop = stop
     try {
       const { source, swarm } = this.#components
-      const askedBytes = swarm.hasPeers && !this.#init.isCautious ? FIRST_BYTES : undefined
+      const askedBytes = swarm.hasPeers && !this.#init.isCautious ? this.#firstBytes : undefined
       const body = await source.open({ start: 0, end: askedBytes }, { signal: stop.signal })
       answer.resolve()
       if (this.#isDecided) stop.abort(new DOMException('the swarm was faster', 'AbortError'))
@@ -164,6 +167,13 @@ export class TransferOpening {
       stop[Symbol.dispose]()
       this.#originFailed(toShoalError(error))
     }
+  }
+
+  get #firstBytes(): number {
+    const { statedSize } = this.#init
+    if (statedSize === undefined || planChunks(statedSize).count === 1) return FIRST_BYTES
+    const share = Math.floor((statedSize * HEADS_SHARE) / (this.#components.swarm.peerCount + 1))
+    return Math.min(HEAD_BYTES.max, Math.max(HEAD_BYTES.min, share))
   }
 
   /** What the origin refuses, it refuses; when it can't be asked, the swarm may do. */

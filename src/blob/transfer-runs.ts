@@ -13,7 +13,8 @@ import { type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
 import { BringerBook, ChunkWriter, type ChunkWriterEvents } from './chunk-writer.ts'
-import type { ChunkSource, Lease, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
+import { LeaseBook } from './lease-book.ts'
+import type { ChunkSource, Lease, LeaseAsk, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
 import { Run, type Stop } from './run.ts'
 import { TransferSource } from './transfer-source.ts'
 
@@ -25,6 +26,8 @@ const WATCH_MS = 200
 const NEWS_MS = 5_000
 /** Signers that nothing has confirmed are believed with so many chunks while the origin can be asked. */
 const MAX_RISKS = 2
+/** Of chunks that members say they got from the origin, one of them is believed with so many times what each would have to fetch. */
+const FAIR_SHARES = 2
 /** An origin that brought nothing for so long confirms nobody. */
 const CONFIRM_MS = 1_500
 
@@ -45,12 +48,25 @@ export interface RunsComponents {
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly events: RunsEvents
+  readonly sharing: OriginSharing
+}
+
+/** With whom the origin is shared. */
+export interface OriginSharing {
+  /** There are other agents, that may want the same. */
+  readonly isNeeded: boolean
+  /** Answered by `leased`. */
+  ask(ask: LeaseAsk): void
 }
 
 export interface RunsInit {
   /** As `Snapshot.offset`. */
   readonly offset: number
 }
+
+type Risks = ReturnType<ChunkTrust['risks']>
+
+const NO_RISKS: Risks = { risky: 0, bySigner: new Map() }
 
 interface OpenedBody {
   readonly body: SourceBody
@@ -70,6 +86,7 @@ export class TransferRuns {
   readonly #runs = new Map<number, Running>()
   readonly #bringers = new BringerBook()
   readonly #writer: ChunkWriter
+  readonly #leases: LeaseBook
   #lastId = 0
   #stopped = false
   #originFrom = 0
@@ -88,6 +105,7 @@ export class TransferRuns {
     const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
     const overtake = (run: Run): Promise<void> => this.#overtake(run)
     const bringers = this.#bringers
+    this.#leases = new LeaseBook(components, { chunks: partial.plan.count })
     this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, overtake, bringers })
   }
 
@@ -224,6 +242,7 @@ export class TransferRuns {
 
   /** The chunk is what it should be. */
   accepted(index: number): void {
+    this.#leases.progressed()
     this.#bringers.take(index)?.broughtGood()
   }
 
@@ -238,7 +257,8 @@ export class TransferRuns {
   }
 
   /** The answer to what was asked for. */
-  leased(_lease: Lease): void {
+  leased(lease: Lease): void {
+    this.#leases.leased(lease)
     this.schedule()
   }
 
@@ -279,8 +299,18 @@ export class TransferRuns {
     for (const [at, view] of views.entries()) {
       for (let index = runs[at]?.next ?? view.next; index < view.next; index++) landing.add(index)
     }
-    let riskLeft: number | undefined
-    const countRiskLeft = (): number => (hasPeers ? this.#riskLeft(now) : 0)
+    const leases = this.#components.sharing.isNeeded ? this.#leases.view(now) : undefined
+    // Counting them takes a look at every chunk.
+    let counted: Risks | undefined
+    const risks = (): Risks => {
+      counted ??= hasPeers ? this.#risks() : NO_RISKS
+      return counted
+    }
+    const isConfirmable = this.hasOrigin && now - this.#ownAt <= CONFIRM_MS
+    const fairShare = Math.max(MAX_RISKS, Math.ceil((FAIR_SHARES * partial.plan.count) / (leases?.members ?? 1)))
+    const share = {
+      leaves: (signer: string): boolean => leases !== undefined && (risks().bySigner.get(signer) ?? 0) < fairShare,
+    }
     return {
       plan: partial.plan,
       stateOf: (index) => (landing.has(index) ? 'there' : trust.stateOf(index)),
@@ -289,16 +319,15 @@ export class TransferRuns {
         source.view(this.#unjudged(source, runs), (index) => trust.mayComeFrom(source.key, index)),
       ),
       wanted: events.wanted(),
-      mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index)),
+      mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index, share)),
       ageMs: now - this.#beganAt,
-      // Counting them takes a look at every chunk.
       get riskLeft() {
-        riskLeft ??= countRiskLeft()
-        return riskLeft
+        return isConfirmable ? MAX_RISKS - risks().risky : Number.POSITIVE_INFINITY
       },
       isReleased: (index) => trust.isReleasedFromPeers(index),
       isUndisputed: (index) => trust.isUndisputed(index),
       offset: this.#offset,
+      leases,
     }
   }
 
@@ -313,11 +342,10 @@ export class TransferRuns {
     return asked + this.#bringers.count(source)
   }
 
-  #riskLeft(now: number): number {
-    if (!this.hasOrigin || now - this.#ownAt > CONFIRM_MS) return Number.POSITIVE_INFINITY
+  #risks(): Risks {
     const covered = new Set<number>()
     for (const run of this.#all()) if (!run.isTrusted) for (let c = run.next; c < run.end; c++) covered.add(c)
-    return MAX_RISKS - this.#components.trust.risks((index) => covered.has(index))
+    return this.#components.trust.risks((index) => covered.has(index))
   }
 
   #carryOutStep(step: Step): void {
@@ -325,6 +353,13 @@ export class TransferRuns {
       const source = this.#sources.find(({ id, error }) => id === step.source && error === undefined)
       if (source !== undefined) this.#launch(source, step, new AbortController())
       if (step.isSpare) this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
+      return
+    }
+    if (step.type === 'ask-lease') {
+      const { gaps, fetching, most } = step
+      const ask = { size: this.#components.partial.plan.size, gaps, fetching, most }
+      this.#leases.asked(ask)
+      this.#components.sharing.ask(ask)
       return
     }
     const run = this.#runs.get(step.run)?.run
@@ -344,6 +379,8 @@ export class TransferRuns {
     const wakeAt = this.#sources.filter(({ error, restUntil }) => error === undefined && restUntil > now)
     const times = wakeAt.map(({ restUntil }) => restUntil)
     if (this.#originFrom > now) times.push(this.#originFrom)
+    // What others were given leave for may not come.
+    if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) times.push(now + WATCH_MS)
     if ([...this.#all()].some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
     else if (this.#runs.size === 0 && chunks.absentCount > 0) {
       if (this.#newsUntil > now) times.push(Math.min(this.#newsUntil, now + WATCH_MS))

@@ -47,6 +47,11 @@ export class TransferSwarm implements SwarmEvents {
     return this.#swarm.hasPeers
   }
 
+  /** Other agents that are connected, whatever they have. */
+  get peerCount(): number {
+    return this.#swarm.peerCount
+  }
+
   get isSearched(): boolean {
     return this.#isSearched
   }

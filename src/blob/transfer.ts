@@ -275,8 +275,12 @@ export class Transfer {
       }
       const filling = this.#fill(await this.#openPartial(body.totalSize, false), isCautious)
       filling.runs.addSource(source, key)
-      filling.runs.adopt(source, body, { stop, askedBytes: opened.askedBytes })
+      const { plan } = filling.partial
+      const isHead = opened.askedBytes !== undefined && opened.askedBytes < Math.min(plan.chunkBytes, plan.size)
+      if (isHead && body.ignoresRange !== true) filling.takeHead(body, stop)
+      else filling.runs.adopt(source, body, { stop, askedBytes: opened.askedBytes })
       filling.joinSwarm()
+      filling.runs.schedule()
       return { by: 'origin' }
     } catch (error) {
       stop.abort(error)

@@ -165,7 +165,11 @@ export class SwarmDirectory implements Swarm {
   }
 
   get hasPeers(): boolean {
-    return this.#components.members.connected.size > 0
+    return this.peerCount > 0
+  }
+
+  get peerCount(): number {
+    return this.#components.members.connected.size
   }
 
   /** Everybody who was seen lately, for people. */

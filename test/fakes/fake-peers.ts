@@ -5,6 +5,7 @@ import type { Repository } from '../../src/oci/reference.ts'
 /** A swarm that knows just what the test says, for what goes on beside transfers. */
 export class FakePeers implements Omit<Swarm, 'join'> {
   hasPeers = true
+  peerCount = 1
   /** No question is ever answered, and no signal heeded. */
   isSilent = false
   /** Every question fails. */

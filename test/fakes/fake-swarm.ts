@@ -91,6 +91,7 @@ export class FakeBlobSwarm implements BlobSwarm {
 /** A swarm in memory: every transfer finds the peers and statements that were put in before, and later ones as they come. */
 export class FakeSwarm implements Swarm {
   hasPeers = true
+  peerCount = 1
   readonly joined: FakeBlobSwarm[] = []
   readonly announced: Digest[] = []
   readonly peers: FakePeer[] = []

@@ -65,6 +65,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     mayFetch: () => 'free',
     ageMs: 1_000,
     riskLeft: Number.POSITIVE_INFINITY,
+    leases: undefined,
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,

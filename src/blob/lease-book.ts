@@ -1,0 +1,64 @@
+/** The leases of one transfer, and the ask that waits for its answer. Owned by `TransferRuns`. */
+import type { Clock } from '../util/clock.ts'
+import type { LeasesView } from './chunk-scheduler.ts'
+import type { Lease, LeaseAsk } from './ports.ts'
+
+/** An answer without a chunk is not followed by the next ask at once. */
+const PAUSE_MS = 100
+
+export interface LeaseBookInit {
+  readonly chunks: number
+}
+
+export class LeaseBook {
+  readonly #clock: Clock
+  readonly #chunks: number
+  /** By chunk, until when it is this agent's to fetch. */
+  readonly #leases = new Map<number, number>()
+  /** Leased chunks of which the others do not know that they have arrived. */
+  readonly #owed = new Set<number>()
+  #isAsking = false
+  #pauseUntil = Number.NEGATIVE_INFINITY
+  #members = 1
+  #cameAt: number
+
+  constructor(components: { readonly clock: Clock }, init: LeaseBookInit) {
+    this.#clock = components.clock
+    this.#chunks = init.chunks
+    this.#cameAt = components.clock()
+  }
+
+  /** Bytes arrived that bring the transfer forward. */
+  progressed(): void {
+    this.#cameAt = this.#clock()
+  }
+
+  asked({ most }: LeaseAsk): void {
+    this.#isAsking = most > 0
+    this.#owed.clear()
+  }
+
+  /** Ranges outside the blob are nobody's. */
+  leased({ ranges, forMs, members }: Lease): void {
+    const now = this.#clock()
+    this.#isAsking = false
+    this.#members = members
+    for (const { from, to } of ranges) {
+      for (let chunk = Math.max(0, from); chunk < Math.min(this.#chunks, to); chunk++) {
+        this.#leases.set(chunk, now + forMs)
+        this.#owed.add(chunk)
+      }
+    }
+    if (ranges.length === 0) this.#pauseUntil = now + PAUSE_MS
+  }
+
+  view(now: number): LeasesView {
+    return {
+      has: (index) => (this.#leases.get(index) ?? Number.NEGATIVE_INFINITY) > now,
+      mayAsk: !this.#isAsking && this.#pauseUntil <= now,
+      isOwing: this.#owed.size > 0,
+      members: this.#members,
+      quietMs: now - this.#cameAt,
+    }
+  }
+}

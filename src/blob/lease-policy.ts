@@ -1,0 +1,103 @@
+/** What of a blob is fetched from the origin while there are other agents that may want the same. Part of `chunk-scheduler`. */
+import type { LeasesView, SourceView } from './chunk-scheduler.ts'
+import type { PeerPolicy } from './peer-policy.ts'
+import type { ChunkRange } from './ports.ts'
+import type { RunDraft } from './run-draft.ts'
+
+/** One ask is for what the origin brings in so long: who comes later has the rest to share. */
+const ASK_SECONDS = 0.5
+const ASK_BYTES = { min: 1024 * 1024, max: 64 * 1024 * 1024 } as const
+const MAX_GAPS = 64
+/**
+ * A transfer that came by nothing for so long goes to the origin without leave: a member may be given leases and fetch nothing,
+ * or grant none. Later where no reader waits.
+ */
+const OVERDUE_MS = 3_000
+const OVERDUE_UNREAD_MS = 10_000
+
+export class LeasePolicy {
+  readonly #draft: RunDraft
+  readonly #peers: PeerPolicy
+  readonly #leases: LeasesView | undefined
+  readonly #source: SourceView | undefined
+
+  /** @param source the origin; one without ranges sends the whole blob each time, so that it can't be shared */
+  constructor(draft: RunDraft, peers: PeerPolicy, source: SourceView | undefined) {
+    this.#draft = draft
+    this.#peers = peers
+    this.#source = source
+    this.#leases = source?.ignoresRange === true ? undefined : draft.snapshot.leases
+  }
+
+  /** Whether there are agents to share the origin with. */
+  get isShared(): boolean {
+    return this.#leases !== undefined
+  }
+
+  /** Agents that want the blob, without this one. */
+  get others(): number {
+    return Math.max(0, (this.#leases?.members ?? 1) - 1)
+  }
+
+  has(chunk: number): boolean {
+    return this.#leases?.has(chunk) === true
+  }
+
+  /** Whether a reader's next chunk may be fetched from the origin. */
+  allows(chunk: number): boolean {
+    if (this.#leases === undefined || this.has(chunk) || this.isOverdue) return true
+    const { snapshot } = this.#draft
+    // Only the origin's word changes anything about it.
+    if (snapshot.stateOf(chunk) === 'held') return true
+    return this.#peers.have(chunk) && !snapshot.isUndisputed(chunk)
+  }
+
+  get isOverdue(): boolean {
+    if (this.#leases === undefined) return false
+    const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= OVERDUE_MS)
+    return this.#leases.quietMs >= (isAwaited ? OVERDUE_MS : OVERDUE_UNREAD_MS)
+  }
+
+  /** The chunk after the last neighbour of `from` that may be fetched in one request. */
+  endOf(from: number): number {
+    let end = from + 1
+    if (!this.has(from)) return end
+    while (end < this.#draft.snapshot.plan.count && this.has(end) && this.#draft.isOpen(end)) end += 1
+    return end
+  }
+
+  /** Asks for leave to fetch more, in time for the origin not to become idle. */
+  ask(isGap: (chunk: number) => boolean): void {
+    if (this.#leases?.mayAsk !== true || this.#source === undefined) return
+    const fetching = this.#draft.runs.filter((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
+    if (fetching.some((run) => run.askedEnd > run.next + 1) || fetching.length >= this.#source.maxRuns) return
+    const gaps = this.#gaps(isGap)
+    if (gaps.length === 0 && !this.#leases.isOwing) return
+    this.#draft.ask({
+      gaps,
+      fetching: fetching.map(({ next, end }) => ({ from: next, to: end })),
+      most: gaps.length === 0 ? 0 : this.#most(this.#source),
+    })
+  }
+
+  /** First what a reader comes to next. */
+  #gaps(isGap: (chunk: number) => boolean): ChunkRange[] {
+    const { plan, wanted } = this.#draft.snapshot
+    const first = wanted.find(({ chunk }) => this.#draft.snapshot.stateOf(chunk) === 'missing')?.chunk ?? 0
+    const gaps: { from: number; to: number }[] = []
+    for (let step = 0; step < plan.count; step++) {
+      const chunk = (first + step) % plan.count
+      if (!isGap(chunk)) continue
+      const last = gaps.at(-1)
+      if (last?.to === chunk) last.to += 1
+      else if (gaps.length === MAX_GAPS) break
+      else gaps.push({ from: chunk, to: chunk + 1 })
+    }
+    return gaps
+  }
+
+  #most({ bytesPerSecond = 0 }: SourceView): number {
+    const bytes = Math.min(ASK_BYTES.max, Math.max(ASK_BYTES.min, bytesPerSecond * ASK_SECONDS))
+    return Math.max(1, Math.floor(bytes / this.#draft.snapshot.plan.chunkBytes))
+  }
+}
