@@ -25,13 +25,13 @@ export interface StandIn {
  */
 export class Outages {
   readonly #clock: Clock
-  readonly #patienceMs: number
+  readonly #init: { readonly patienceMs: number }
   readonly #until = new Map<string, number>()
 
   /** @param init.patienceMs how long a registry is waited for when an earlier answer of it could stand in */
-  constructor(components: { clock: Clock }, init: { patienceMs: number }) {
+  constructor(components: { clock: Clock }, init: { readonly patienceMs: number }) {
     this.#clock = components.clock
-    this.#patienceMs = init.patienceMs
+    this.#init = init
   }
 
   /**
@@ -47,7 +47,7 @@ export class Outages {
     if (hasStandIn && wasOut) {
       throw new ShoalError('ORIGIN_UNAVAILABLE', 'the registry could not be asked just now', { detail: { registry } })
     }
-    using limited = linkSignals([signal], hasStandIn ? this.#patienceMs : undefined)
+    using limited = linkSignals([signal], hasStandIn ? this.#init.patienceMs : undefined)
     using _search = findStandIn && this.#search(findStandIn, limited, wasOut)
     try {
       const answer = await ask(limited)
@@ -76,7 +76,7 @@ export class Outages {
     const patience = setTimeout(() => {
       isPatienceOver = true
       giveUp()
-    }, this.#patienceMs).unref()
+    }, this.#init.patienceMs).unref()
     const slow = setTimeout(() => void search(), wasOut ? 0 : SLOW_MS).unref()
     return {
       [Symbol.dispose]: () => {

@@ -49,15 +49,15 @@ export function authorityOf(url: URL): string {
  * Names are checked where they are resolved for the connection itself, so a second answer of the DNS cannot slip by.
  */
 export class AddressGuard {
-  readonly #exempt: ReadonlySet<string>
+  /** host:port of what the configuration names. */
+  exempt: ReadonlySet<string>
 
-  /** @param init.exempt host:port of what the configuration names */
   constructor(init: { exempt: ReadonlySet<string> }) {
-    this.#exempt = init.exempt
+    this.exempt = init.exempt
   }
 
   isExempt(authority: string): boolean {
-    return this.#exempt.has(authority)
+    return this.exempt.has(authority)
   }
 
   /** Looks at a literal address only. @throws ShoalError ADDRESS_NOT_ALLOWED */

@@ -95,7 +95,7 @@ export class BlobSource implements ChunkSource {
           const skipped = Math.min(skip, part.length)
           skip -= skipped
           if (bytes.length > 0) {
-            if (bucket !== undefined) await bucket.take(bytes.length, options)
+            if (bucket?.isLimited === true) await bucket.take(bytes.length, options)
             position += bytes.length
             yield bytes
           }

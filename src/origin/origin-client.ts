@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import type {
   Abortable,
   ChunkSource,
@@ -35,18 +36,22 @@ const JSON_ACCEPT = 'application/json'
 /** Answers of origins to a method or an API that they do not know. */
 const NOT_SUPPORTED = new Set([400, 404, 405, 410, 501])
 
-export interface OriginClientInit extends OriginLimits {
+/** What may change while the client is in use. */
+export interface OriginSettings {
   /** By `host[:port]`, as `parseRegistry` gives it. What stands here is exempt from the address guard. */
   readonly registries: ReadonlyMap<string, RegistrySettings>
   /** Globs over registries that may be asked. */
   readonly allow: readonly string[]
-  readonly userAgent: string
-  /** Sent as `Shoal-Via`: an agent that sees its own is about to ask itself. */
-  readonly instanceId: string
   /** Over all blobs from all origins; undefined: no limit. */
   readonly rateBytesPerSecond: number | undefined
   /** The same on every agent of the swarm and known to them only; undefined: identities are this agent's own affair. */
   readonly identityKey: Uint8Array | undefined
+}
+
+export interface OriginClientInit extends OriginLimits, OriginSettings {
+  readonly userAgent: string
+  /** Sent as `Shoal-Via`: an agent that sees its own is about to ask itself. */
+  readonly instanceId: string
 }
 
 /** Upstream registries over HTTP. Create one per agent, and close it. */
@@ -55,10 +60,12 @@ export class OriginClient implements Origin {
   readonly #credentials: Credentials
   readonly #pool: OriginPool
   readonly #requester: RegistryRequester
-  readonly #bucket: TokenBucket | undefined
+  readonly #bucket: TokenBucket
+  readonly #guard: AddressGuard
   readonly #init: OriginClientInit
   readonly #clientKey = randomBytes(32)
-  readonly #sharedAccounts: SharedAccounts | undefined
+  #identityKey: Uint8Array | undefined
+  #sharedAccounts: SharedAccounts | undefined
 
   /** @param components.lookup another way to resolve names, for tests */
   constructor(
@@ -87,11 +94,24 @@ export class OriginClient implements Origin {
         questionMs: init.firstByteMs + init.stallMs,
       },
     )
-    const { rateBytesPerSecond } = init
-    this.#bucket =
-      rateBytesPerSecond === undefined ? undefined : new TokenBucket(components, { bytesPerSecond: rateBytesPerSecond })
+    this.#guard = guard
+    this.#bucket = new TokenBucket(components, { bytesPerSecond: init.rateBytesPerSecond })
+    this.#identityKey = init.identityKey
     this.#sharedAccounts = init.identityKey && new SharedAccounts({ key: init.identityKey })
     this.#init = init
+  }
+
+  /** What may change while it is in use. Requests that run go on as they began. */
+  configure(settings: OriginSettings): void {
+    const { registries, allow, rateBytesPerSecond, identityKey } = settings
+    this.#bucket.setRate(rateBytesPerSecond)
+    if (!isDeepStrictEqual(identityKey, this.#identityKey)) {
+      this.#identityKey = identityKey
+      this.#sharedAccounts = identityKey && new SharedAccounts({ key: identityKey })
+    }
+    if (!this.#endpoints.configure({ registries, allow })) return
+    this.#guard.exempt = this.#endpoints.named()
+    this.#pool.forget()
   }
 
   identity({ repository, authorization }: Scope): Identity {

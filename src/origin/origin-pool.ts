@@ -52,6 +52,8 @@ export class OriginPool {
   readonly #components: Components
   readonly #init: PoolInit
   readonly #dispatchers = new Map<string, Dispatchers>()
+  /** Those that were forgotten and still have a request. */
+  readonly #closing = new Set<Dispatcher>()
 
   constructor(components: Components, init: PoolInit) {
     this.#components = components
@@ -83,12 +85,25 @@ export class OriginPool {
     return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, redirected: false }
   }
 
+  /** The next requests get connections of their own, with the settings of now; those that run are answered. */
+  forget(): void {
+    for (const one of this.#all()) {
+      const closing = one.close().finally(() => this.#closing.delete(one))
+      // An error of a connection that nobody uses any more is nobody's.
+      closing.catch(() => {})
+      this.#closing.add(one)
+    }
+    this.#dispatchers.clear()
+  }
+
   async close(): Promise<void> {
-    const all = [...this.#dispatchers.values()].flatMap(({ direct, proxied }) =>
-      proxied ? [direct, proxied] : [direct],
-    )
+    const all = [...this.#all(), ...this.#closing]
     this.#dispatchers.clear()
     await Promise.all(all.map((one) => one.destroy()))
+  }
+
+  #all(): Dispatcher[] {
+    return [...this.#dispatchers.values()].flatMap(({ direct, proxied }) => (proxied ? [direct, proxied] : [direct]))
   }
 
   #dispatcher(registry: string, url: URL, traffic: Traffic): Dispatcher {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { ShoalError } from '../errors.ts'
 import { DOCKER_HUB } from '../oci/reference.ts'
 import { authorityOf } from './address-guard.ts'
@@ -26,15 +27,28 @@ export interface RegistryEndpoint {
   readonly mirror: boolean
 }
 
+export interface RegistryEndpointsInit {
+  readonly registries: ReadonlyMap<string, RegistrySettings>
+  readonly allow: readonly string[]
+}
+
 /** Which registries may be asked, and where. */
 export class RegistryEndpoints {
-  readonly #settings: ReadonlyMap<string, RegistrySettings>
-  readonly #allow: readonly RegExp[]
+  #settings: ReadonlyMap<string, RegistrySettings>
+  #allow: readonly RegExp[]
 
   /** @param init.allow globs over hosts; one with a port means that port, one without means every port */
-  constructor(init: { registries: ReadonlyMap<string, RegistrySettings>; allow: readonly string[] }) {
+  constructor(init: RegistryEndpointsInit) {
     this.#settings = init.registries
     this.#allow = init.allow.map(globToExpression)
+  }
+
+  /** @returns whether a registry has other settings than before */
+  configure(init: RegistryEndpointsInit): boolean {
+    const isOther = !isDeepStrictEqual(this.#settings, init.registries)
+    this.#settings = init.registries
+    this.#allow = init.allow.map(globToExpression)
+    return isOther
   }
 
   settings(registry: string): RegistrySettings {

@@ -51,7 +51,6 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #log: Logger
   readonly #freeSpace: FreeSpace
   readonly #hashes: HashPool
-  readonly #quotaBytes: number
   readonly #paths: StorePaths
   readonly #index: StoreIndex
   readonly #blobs: BlobDirectory
@@ -72,7 +71,6 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#freeSpace = new FreeSpace({ clock }, { dir: init.dir })
     this.#log = log
     this.#hashes = components.hashes
-    this.#quotaBytes = init.quotaBytes
     this.#paths = new StorePaths(init.dir)
     this.#index = new StoreIndex({ log, clock }, { paths: this.#paths })
     this.#partials = new PartialDirectory({ clock }, { paths: this.#paths })
@@ -84,7 +82,7 @@ export class DiskBlobStore implements ManagedBlobStore {
 
   get usage(): StoreUsage {
     return {
-      quotaBytes: this.#quotaBytes,
+      quotaBytes: this.#collector.quotaBytes,
       blobs: this.#index.count,
       blobBytes: this.#index.bytes,
       partials: this.#partials.entries.size,
@@ -216,6 +214,11 @@ export class DiskBlobStore implements ManagedBlobStore {
 
   verify(options: Abortable): AsyncIterable<VerifyEvent> {
     return verifyStore({ store: this.#verifiable(), hashes: this.#hashes }, options)
+  }
+
+  async setQuota(quotaBytes: number): Promise<void> {
+    this.#collector.quotaBytes = quotaBytes
+    if (this.#isRunning) await this.#collector.collect()
   }
 
   async collect(options?: { readonly keepBytes?: number | undefined }): Promise<Collected> {

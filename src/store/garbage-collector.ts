@@ -38,7 +38,7 @@ export class GarbageCollector {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #store: Collectable
-  readonly #quotaBytes: number
+  #quotaBytes: number
   #promised = 0
   #evictedBlobs = 0
   #evictedBytes = 0
@@ -48,6 +48,15 @@ export class GarbageCollector {
     this.#clock = components.clock
     this.#store = components.store
     this.#quotaBytes = init.quotaBytes
+  }
+
+  get quotaBytes(): number {
+    return this.#quotaBytes
+  }
+
+  /** What is too much then goes with `collect`. */
+  set quotaBytes(bytes: number) {
+    this.#quotaBytes = bytes
   }
 
   /** What had to go since the start. */

@@ -42,6 +42,8 @@ export interface ManagedBlobStore extends BlobStore, AsyncDisposable {
   pin(digest: Digest, pinned: boolean): boolean
   /** Hashes every blob and drops what is damaged. */
   verify(options: Abortable): AsyncIterable<VerifyEvent>
+  /** Holds at once; resolves when what is too much is gone, as far as it may go. @throws ShoalError STORE_FAILED */
+  setQuota(quotaBytes: number): Promise<void>
   /** `shoal gc`. @param options.keepBytes how much may stay, by default the quota */
   collect(options?: { readonly keepBytes?: number | undefined }): Promise<Collected>
 }

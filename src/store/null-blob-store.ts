@@ -69,6 +69,8 @@ export class NullBlobStore implements ManagedBlobStore {
     yield { step: 'finished', good: 0, damaged: 0, unchecked: 0 }
   }
 
+  async setQuota(): Promise<void> {}
+
   async collect(): Promise<Collected> {
     return { removed: [], freedBytes: 0 }
   }

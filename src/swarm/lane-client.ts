@@ -67,7 +67,7 @@ interface Peer {
 export class LaneClient implements Lane {
   readonly #components: Components
   readonly #init: LaneClientInit
-  readonly #bucket: TokenBucket | undefined
+  readonly #bucket: TokenBucket
   readonly #context: SecureContext
   readonly #peers = new Map<string, Peer>()
   #unsubscribe: (() => void) | undefined
@@ -78,8 +78,12 @@ export class LaneClient implements Lane {
     this.#components = components
     this.#init = init
     this.#context = laneContext(components.certificate)
-    this.#bucket =
-      init.downloadRate === undefined ? undefined : new TokenBucket({ clock }, { bytesPerSecond: init.downloadRate })
+    this.#bucket = new TokenBucket({ clock }, { bytesPerSecond: init.downloadRate })
+  }
+
+  /** @param downloadRate as in `LaneClientInit` */
+  setDownloadRate(downloadRate: number | undefined): void {
+    this.#bucket.setRate(downloadRate)
   }
 
   /** Open now. */

@@ -211,7 +211,7 @@ export class LaneConnection implements LaneReceiver {
           if (value === undefined) return { done: true, value: undefined }
           this.#onTaken(queue)
           metrics.received(this.via, value.length)
-          if (bucket !== undefined) await pay(bucket, value.length, signal)
+          if (bucket?.isLimited === true) await pay(bucket, value.length, signal)
           return { done: false, value }
         },
         return: async () => {

@@ -12,7 +12,7 @@ interface Components {
 }
 
 export interface LaneSenderInit {
-  /** At most so much is sent at once: with a low rate a peer must not wait too long between two pieces. */
+  /** At most so much is sent at once: with a low rate a peer must not wait too long between two pieces. Read anew for each. */
   readonly pieceBytes: number
 }
 
@@ -28,11 +28,11 @@ export interface LaneProgress {
 /** Sends ranges of blobs to peers: one buffer is written while the next one is read. */
 export class LaneSender {
   readonly #components: Components
-  readonly #pieceBytes: number
+  readonly #init: LaneSenderInit
 
   constructor(components: Components, init: LaneSenderInit) {
     this.#components = components
-    this.#pieceBytes = init.pieceBytes
+    this.#init = init
   }
 
   /**
@@ -48,7 +48,7 @@ export class LaneSender {
     options: Abortable,
   ): Promise<void> {
     const { pool } = this.#components
-    const useful = Math.min(this.#pieceBytes, range.end - range.start)
+    const useful = Math.min(this.#init.pieceBytes, range.end - range.start)
     let current = pool.take(useful)
     // a short body needs no second buffer
     let next = useful < range.end - range.start ? pool.take(useful) : Buffer.alloc(0)
@@ -77,7 +77,7 @@ export class LaneSender {
   }
 
   async #fill(reader: BlobReader, buffer: Buffer, start: number, end: number, options: Abortable): Promise<number> {
-    const wanted = Math.min(this.#pieceBytes, end - start, buffer.length)
+    const wanted = Math.min(this.#init.pieceBytes, end - start, buffer.length)
     let filled = 0
     while (filled < wanted) {
       const got = await reader.read(buffer.subarray(filled, wanted), start + filled, options)

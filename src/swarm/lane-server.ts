@@ -73,6 +73,8 @@ export class LaneServer {
   readonly #strangers: LaneStrangers
   readonly #routes: LaneRoutes
   readonly #http: Server
+  readonly #bucket: TokenBucket
+  readonly #pieces: { pieceBytes: number }
   #tls: TlsServer | undefined
   #state: 'new' | 'open' | 'stopped' = 'new'
 
@@ -89,8 +91,9 @@ export class LaneServer {
       budgetBytes: BUFFER_BUDGET_BYTES,
       keptBuffers: KEPT_BUFFERS,
     })
-    const bucket = uploadRate === undefined ? undefined : new TokenBucket({ clock }, { bytesPerSecond: uploadRate })
-    const sender = new LaneSender({ pool, bucket }, { pieceBytes: pieceBytes(uploadRate) })
+    this.#bucket = new TokenBucket({ clock }, { bytesPerSecond: uploadRate })
+    this.#pieces = { pieceBytes: pieceBytes(uploadRate) }
+    const sender = new LaneSender({ pool, bucket: this.#bucket }, this.#pieces)
     this.#routes = new LaneRoutes({ content, load: new LaneLoad(limits), sender })
     // it never listens itself: it only speaks HTTP on the connections it is given
     this.#http = createHttpServer(
@@ -99,6 +102,12 @@ export class LaneServer {
     )
     this.#http.timeout = 0
     this.#http.on('clientError', (_error, socket) => socket.destroy())
+  }
+
+  /** @param uploadRate as in `LaneServerInit` */
+  setUploadRate(uploadRate: number | undefined): void {
+    this.#pieces.pieceBytes = pieceBytes(uploadRate)
+    this.#bucket.setRate(uploadRate)
   }
 
   /** What peers are told; 0 while no port is open. */

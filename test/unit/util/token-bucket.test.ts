@@ -47,4 +47,39 @@ describe('TokenBucket', () => {
     stop.abort()
     await expect(waiting).rejects.toThrow('aborted')
   })
+
+  it('lets everything through at once without a rate', async () => {
+    const bucket = new TokenBucket({ clock: () => 0 }, { bytesPerSecond: undefined })
+    expect(bucket.isLimited).toBe(false)
+    await bucket.take(1e12, { signal })
+    bucket.setRate(1_000)
+    expect(bucket.level).toBe(250)
+  })
+
+  it('lets those go on that wait when the limit is taken away', async () => {
+    const bucket = new TokenBucket({ clock: Date.now }, { bytesPerSecond: 1_000 })
+    const waiting = [bucket.take(1e9, { signal }), bucket.take(1e9, { signal })]
+    bucket.setRate(undefined)
+    await Promise.all(waiting)
+    expect(bucket.isLimited).toBe(false)
+  })
+
+  it('lets those that wait pay the rest of their debt at the new rate', async () => {
+    const bucket = new TokenBucket({ clock: Date.now }, { bytesPerSecond: 1_000 })
+    const begun = performance.now()
+    const waiting = bucket.take(10_000_000, { signal })
+    bucket.setRate(200_000_000)
+    await waiting
+    expect(performance.now() - begun).toBeGreaterThan(40)
+    const stop = new AbortController()
+    const aborted = bucket.take(1e12, { signal: stop.signal })
+    bucket.setRate(1_000)
+    stop.abort()
+    await expect(aborted).rejects.toThrow('aborted')
+  })
+
+  it('refuses a rate of nothing', () => {
+    const bucket = new TokenBucket({ clock: Date.now }, { bytesPerSecond: 1 })
+    expect(() => bucket.setRate(0)).toThrow(RangeError)
+  })
 })
