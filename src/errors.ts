@@ -45,6 +45,7 @@ const MEANINGS = {
   STORE_FAILED: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'local' },
   STORE_LOCKED: { oci: 'UNAVAILABLE', status: 503, retryable: false, fault: 'local' },
   CONFIG_INVALID: { oci: 'UNAVAILABLE', status: 500, retryable: false, fault: 'local' },
+  SETUP_REFUSED: { oci: 'UNSUPPORTED', status: 400, retryable: false, fault: 'local' },
   STOPPING: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'local' },
   INTERNAL: { oci: 'UNAVAILABLE', status: 500, retryable: false, fault: 'local' },
 } as const satisfies Record<string, Meaning>

@@ -32,6 +32,9 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['src/facade/planted.ts', '../store/hash-pool.ts'],
   ['src/facade/planted-undici.ts', 'undici'],
   ['src/cli/planted.ts', '../blob/blob-service.ts'],
+  ['src/setup/planted.ts', '../store/hash-pool.ts'],
+  ['src/setup/planted-cli.ts', '../cli/output.ts'],
+  ['src/blob/planted-setup.ts', '../setup/mirror.ts'],
   ['src/telemetry/planted.ts', '../origin/origin-client.ts'],
 ]
 

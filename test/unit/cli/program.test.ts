@@ -46,6 +46,7 @@ async function run(args: string[], overrides: Partial<CliComponents> = {}) {
   const components: CliComponents = {
     runAgent: async () => {},
     adminAddress: () => ({ host: '127.0.0.1', port }),
+    setupConfig: () => ({ facade: { host: '127.0.0.1', port: 5050 }, defaultRegistry: 'docker.io', registries: [] }),
     stdout: (text) => {
       out += text
     },

@@ -1,0 +1,116 @@
+import { resolve } from 'node:path'
+import { parseRegistry } from '../../oci/reference.ts'
+import { ClientDaemon, type DaemonOutcome } from '../../setup/client-daemon.ts'
+import { CLIENTS, isReadPerPull } from '../../setup/client-kinds.ts'
+import { ClientSetup, diffOf, type SetupStep } from '../../setup/client-setup.ts'
+import { HostFiles } from '../../setup/host-files.ts'
+import { mirrorAt, parseMirror } from '../../setup/mirror.ts'
+import { CLIENT_NAMES, type ClientName, type Mirror } from '../../setup/setup-types.ts'
+import type { HostPort } from '../../util/host-port.ts'
+import { CliError } from '../cli-error.ts'
+import { json } from '../output.ts'
+
+export interface SetupOptions {
+  readonly registry: readonly string[]
+  readonly mirror?: string
+  readonly file?: string
+  readonly root: string
+  readonly undo?: boolean
+  readonly print?: boolean
+  readonly dryRun?: boolean
+  readonly restart?: boolean
+  readonly reload: boolean
+  readonly json?: boolean
+}
+
+export interface SetupConfig {
+  /** Where the agent listens for clients. */
+  readonly facade: HostPort
+  readonly defaultRegistry: string
+  /** Those that the configuration has settings for. */
+  readonly registries: readonly string[]
+}
+
+export interface SetupContext {
+  /** Asked only when it is needed. @throws ShoalError CONFIG_INVALID */
+  readonly config: () => SetupConfig
+  readonly print: (text: string) => void
+}
+
+/** @throws CliError, ShoalError SETUP_REFUSED or CONFIG_INVALID */
+export async function setup(name: string, options: SetupOptions, { config, print }: SetupContext): Promise<void> {
+  const client = checked(name, options)
+  const files = new HostFiles({ root: resolve(options.root) })
+  const clientSetup = new ClientSetup({ files }, { client })
+  const { daemon } = CLIENTS[client]
+  const running = daemon && options.reload ? new ClientDaemon({ files }, { daemon }) : undefined
+  const step = options.undo ? clientSetup.planUndo({ file: options.file }) : plan(clientSetup, options, config())
+  if (!options.undo) running?.checkCommandLine(step.changes[0]?.path ?? '')
+  const isOnlyShown = options.print || options.dryRun
+  const report = options.json ? undefined : print
+  if (options.print) report?.(printed(step))
+  else report?.(step.changes.map(diffOf).join(''))
+  if (!isOnlyShown) clientSetup.apply(step)
+
+  const changed = step.changes.filter(({ now, next }) => now !== next)
+  const needed = changed.some(({ path }) => !isReadPerPull(path))
+  const outcome = running && needed && !isOnlyShown ? await reread(running, options) : undefined
+  if (options.json) print(json(asJson(client, step, options, outcome)))
+  else if (!options.print) print(summary(client, step, options, outcome))
+  if (outcome?.failed) throw new CliError(outcome.message)
+}
+
+function checked(name: string, { undo, print, dryRun, registry }: SetupOptions): ClientName {
+  const client = CLIENT_NAMES.find((one) => one === name)
+  if (client === undefined) throw new CliError(`no client that is known here: ${name}`, { exitCode: 2 })
+  if (undo && print) throw new CliError('--print shows a setting, --undo takes it back: use --dry-run', { exitCode: 2 })
+  if (print && dryRun) throw new CliError('--print or --dry-run, not both', { exitCode: 2 })
+  if (undo && registry.length > 0) throw new CliError('--undo takes back the whole setting', { exitCode: 2 })
+  return client
+}
+
+function plan(clientSetup: ClientSetup, options: SetupOptions, config: SetupConfig): SetupStep {
+  const mirror: Mirror = options.mirror === undefined ? mirrorAt(config.facade) : parseMirror(options.mirror)
+  return clientSetup.planSetup({
+    mirror,
+    registries: options.registry.length === 0 ? undefined : options.registry.map(parseRegistry),
+    knownRegistries: config.registries,
+    defaultRegistry: config.defaultRegistry,
+    file: options.file,
+  })
+}
+
+async function reread(running: ClientDaemon, { restart }: SetupOptions): Promise<DaemonOutcome> {
+  const { signal } = new AbortController()
+  return restart ? await running.restart({ signal }) : await running.reload({ signal })
+}
+
+function printed({ contents }: SetupStep): string {
+  const texts = [...contents].map(([path, text = '']) => (contents.size === 1 ? text : `==> ${path} <==\n${text}\n`))
+  return texts.join('').replace(/\n\n$/, '\n')
+}
+
+function summary(client: ClientName, step: SetupStep, options: SetupOptions, outcome?: DaemonOutcome): string {
+  const isChanged = step.changes.length > 0
+  const done = options.undo ? 'The setting is taken back' : `${client} is set up`
+  const nothing = options.undo
+    ? `There is nothing to take back: ${client} was not set up.`
+    : `${client} was set up already.`
+  const first = isChanged ? (options.dryRun ? 'Nothing was changed.' : `${done}.`) : nothing
+  const last = outcome === undefined || outcome.failed ? [] : [outcome.message]
+  return `${[first, ...step.notes, ...last].join('\n')}\n`
+}
+
+function asJson(client: ClientName, step: SetupStep, options: SetupOptions, outcome?: DaemonOutcome): object {
+  const kind = ({ now, next }: SetupStep['changes'][number]): string =>
+    now === next ? 'none' : next === undefined ? 'remove' : now === undefined ? 'create' : 'edit'
+  return {
+    client,
+    action: options.undo ? 'undo' : 'setup',
+    applied: !options.print && !options.dryRun,
+    changes: step.changes.map((change) => ({ path: change.path, change: kind(change), diff: diffOf(change) })),
+    ...(options.print && { files: Object.fromEntries(step.contents) }),
+    notes: step.notes,
+    ...(outcome !== undefined && { daemon: { done: outcome.done, failed: outcome.failed, message: outcome.message } }),
+  }
+}
