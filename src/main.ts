@@ -1,6 +1,7 @@
 /** The edge of the process: argv, signals, exit codes. */
 import { startAgent } from './agent.ts'
 import { type AgentOptions, runCli } from './cli/program.ts'
+import { terminalOf } from './cli/terminal.ts'
 import { type Config, loadConfig } from './config.ts'
 import { ServiceNotifier, sendWithSystemdNotify } from './util/service-notify.ts'
 import { VERSION } from './version.ts'
@@ -42,16 +43,9 @@ process.exitCode = await runCli(
   {
     runAgent,
     adminAddress: (options) => configOf(options).admin.listen,
-    setupConfig: (options) => {
-      const { facade, origin } = configOf(options)
-      return {
-        facade: facade.listen,
-        defaultRegistry: origin.default,
-        registries: Object.keys(origin.registries),
-      }
-    },
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
+    terminals: { stdout: terminalOf(process.stdout, process.env), stderr: terminalOf(process.stderr, process.env) },
   },
   { version: VERSION },
 )

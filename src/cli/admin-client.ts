@@ -1,7 +1,15 @@
 import { createInterface } from 'node:readline'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { AgentStatus, BlobStatus, GcResult, PeersAnswer, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
+import type { TransfersAnswer } from '../facade/transfers-api.ts'
+import type { PrewarmEvent, PrewarmRequest } from '../prewarm/prewarm-events.ts'
 import { CliError } from './cli-error.ts'
+
+/** The agent itself could not go on. */
+export interface Failed {
+  readonly type: 'failed'
+  readonly message: string
+}
 
 const ANSWER_MS = 30_000
 // it may have to remove thousands of blobs
@@ -37,10 +45,30 @@ export class AdminClient implements AsyncDisposable {
     return this.#json('DELETE', `/api/blobs/${encodeURIComponent(digest)}`)
   }
 
-  async *verify(): AsyncGenerator<VerifyEvent, void, undefined> {
-    const { body } = await this.#ask('POST', '/api/verify', { headersMs: ANSWER_MS, bodyMs: 0 })
+  transfers(): Promise<TransfersAnswer> {
+    return this.#json('GET', '/api/transfers')
+  }
+
+  verify(): AsyncGenerator<VerifyEvent, void, undefined> {
+    return this.#events<VerifyEvent>('/api/verify')
+  }
+
+  prewarm({ images, platforms, hosts }: PrewarmRequest): AsyncGenerator<PrewarmEvent | Failed, void, undefined> {
+    const query = new URLSearchParams()
+    for (const image of images) query.append('image', image)
+    for (const platform of platforms) query.append('platform', platform)
+    if (hosts !== undefined) {
+      query.append('fleet', 'true')
+      query.append('hosts', String(hosts))
+    }
+    return this.#events<PrewarmEvent | Failed>(`/api/prewarm?${query.toString()}`)
+  }
+
+  /** One for each line that comes. */
+  async *#events<T>(path: string): AsyncGenerator<T, void, undefined> {
+    const { body } = await this.#ask('POST', path, { headersMs: ANSWER_MS, bodyMs: 0 })
     try {
-      for await (const line of createInterface({ input: body })) yield parse(line, this.#base) as VerifyEvent
+      for await (const line of createInterface({ input: body })) yield parse(line, this.#base) as T
     } catch (error) {
       if (error instanceof CliError) throw error
       throw new CliError(`the agent at ${this.#base} went away`, { cause: error })

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { formatHostPort, type HostPort } from '../util/host-port.ts'
+import { addCompletion } from './add-completion.ts'
+import { addFleetCommands } from './add-fleet-commands.ts'
 import { AdminClient } from './admin-client.ts'
 import { CliError } from './cli-error.ts'
 import { blobs } from './commands/blobs.ts'
@@ -9,7 +11,8 @@ import { peers } from './commands/peers.ts'
 import { rm } from './commands/rm.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
-import { addSetupCommand, type SetupComponents } from './setup-command.ts'
+import { examplesOf } from './examples.ts'
+import type { Terminals } from './terminal.ts'
 
 export interface AgentOptions {
   /** Path of the configuration file. */
@@ -18,12 +21,15 @@ export interface AgentOptions {
   readonly set: readonly string[]
 }
 
-export interface CliComponents extends SetupComponents {
+export interface CliComponents {
   /** Runs the daemon until it is told to stop. */
   readonly runAgent: (options: AgentOptions) => Promise<void>
   /** Where the agent's configuration puts its admin listener. @throws ShoalError CONFIG_INVALID */
   readonly adminAddress: (options: AgentOptions) => HostPort
+  readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Without it neither is a terminal. */
+  readonly terminals?: Terminals
 }
 
 interface Options {
@@ -68,30 +74,41 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
   withConfig(program.command('agent').description('run the agent, in the foreground')).action((options: Options) =>
     components.runAgent(agentOptions(options)),
   )
-  addSetupCommand(withConfig(program.command('setup')), components)
-  const ask = (
+  const withAgent = (
     name: string,
     description: string,
-    run: (context: CommandContext, digests: string[]) => Promise<void>,
+    run: (client: AdminClient, command: Command) => Promise<void>,
   ): Command => {
     const command = withConfig(program.command(name).description(description))
       .option('--admin <url>', 'where the agent’s admin listener is (default: as in its configuration)')
       .option('--json', 'print JSON')
     return command.action(async () => {
-      const options = command.opts<Options>()
-      await using client = new AdminClient({ base: adminUrl(options, components) })
-      await run({ client, json: options.json ?? false, print: components.stdout }, command.args)
+      await using client = new AdminClient({ base: adminUrl(command.opts<Options>(), components) })
+      await run(client, command)
     })
   }
+  const ask = (
+    name: string,
+    description: string,
+    run: (context: CommandContext, digests: string[]) => Promise<void>,
+  ): Command =>
+    withAgent(name, description, async (client, command) => {
+      const { json = false } = command.opts<Options>()
+      await run({ client, json, print: components.stdout }, command.args)
+    })
   ask('status', 'say what the agent is doing', status)
   ask('peers', 'list the other agents that this one knows, and those that are shut out', peers)
   ask('blobs', 'list the blobs in the store', blobs)
+  const { stdout, stderr, terminals = { stdout: undefined, stderr: undefined } } = components
+  addFleetCommands({ stdout, stderr, terminals, ask: withAgent })
   ask('verify', 'read every blob in the store again, and remove what is bad', verify)
   ask('gc', 'remove what the store does not need', gc)
   ask('rm', 'remove blobs from the store', (context, digests) => rm(digests, context)).argument(
     '<digest...>',
     'digests, or beginnings that only one blob has',
   )
+  addCompletion(program, { print: stdout })
+  for (const command of program.commands) command.addHelpText('after', examplesOf(command.name()))
   return program
 }
 
