@@ -75,10 +75,9 @@ export class ChunkWriter {
 
   /** The run that is over leaves the chunk in which it was. */
   leave(run: Run): void {
-    const { chunks, partial, metrics } = this.#components
-    const { kind } = run.source.source
+    const { chunks, partial } = this.#components
     if (run.kept !== undefined) {
-      metrics.wasted(kind, run.kept.bytes)
+      this.#wasted(run, run.next, run.kept.bytes)
       run.kept = undefined
       return
     }
@@ -86,7 +85,14 @@ export class ChunkWriter {
     const started = chunkStart(partial.plan, run.next)
     if (run.position <= started) return
     if (run.isTrusted) chunks.setReached(run.next, run.position)
-    else metrics.wasted(kind, run.position - Math.max(started, chunks.reached(run.next) ?? 0))
+    else this.#wasted(run, run.next, run.position - Math.max(started, chunks.reached(run.next) ?? 0))
+  }
+
+  #wasted({ source }: Run, chunk: number, bytes: number): void {
+    const { metrics, partial } = this.#components
+    const { kind } = source.source
+    metrics.wasted(kind, bytes)
+    metrics.chunk?.({ digest: partial.digest, chunk, source: kind, peer: source.peer?.id, event: 'wasted' })
   }
 
   #isKept(run: Run): boolean {
@@ -146,7 +152,7 @@ export class ChunkWriter {
       const isOther = events.compared(index, kept.finish()) === 'other'
       if (isOther && (await events.replacing(index))) await this.#writeKept(run, kept, index)
     }
-    if (run.kept !== undefined) this.#components.metrics.wasted(run.source.source.kind, kept.bytes)
+    if (run.kept !== undefined) this.#wasted(run, index, kept.bytes)
     run.kept = undefined
     run.next = Math.max(run.next, index + 1)
   }

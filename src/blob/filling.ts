@@ -17,6 +17,7 @@ import { ChunkTrust } from './chunk-trust.ts'
 import { ClaimBook } from './claim-book.ts'
 import { DigestDispute, type DisputedChunk, type Remedy } from './digest-dispute.ts'
 import type {
+  ChunkFate,
   ChunkHash,
   ChunkStatement,
   Lease,
@@ -197,7 +198,7 @@ export class Filling implements SwarmEvents {
     if (typeof ground === 'object' && ground.isSure) this.#trust.sure.add(index)
     this.chunks.set(index, 'verified')
     this.#components.metrics.verified()
-    this.runs.accepted(index)
+    this.#tellFate(index, 'verified', this.runs.accepted(index))
     this.gate.settle(index, hash)
     if (!isOwn) this.#tell(index, undefined)
     this.gate.progressed()
@@ -209,8 +210,10 @@ export class Filling implements SwarmEvents {
     this.chunks.set(index, 'absent')
     const { log } = this.#components
     const { digest } = this.partial
-    if (ground !== 'word') log.warn({ digest, chunk: index }, 'a chunk does not have the hash claimed for it')
-    else {
+    if (ground !== 'word') {
+      log.warn({ digest, chunk: index }, 'a chunk does not have the hash claimed for it')
+      this.#tellFate(index, 'rejected')
+    } else {
       log.warn({ digest, chunk: index }, 'a peer sent a chunk that is not what anybody states')
       // Part of it may have come from the origin, and been read.
       this.gate.spoil(index)
@@ -251,10 +254,16 @@ export class Filling implements SwarmEvents {
     const { plan } = this.partial
     const kind = this.book.own.has(index) ? 'origin' : 'peer'
     this.#components.metrics.wasted(kind, chunkEnd(plan, index) - chunkStart(plan, index))
+    if (this.chunks.of(index) !== 'absent') this.#tellFate(index, 'wasted')
     if (before !== undefined) this.gate.doubt(index, before)
     this.book.dropOwn(index)
     this.#trust.sure.delete(index)
     this.chunks.set(index, 'absent')
+  }
+
+  #tellFate(chunk: number, event: ChunkFate['event'], peer?: string): void {
+    const source = this.provenance.of(chunk) ?? 'store'
+    this.#components.metrics.chunk?.({ digest: this.partial.digest, chunk, source, peer, event })
   }
 
   #tell(index: number, claim: ChunkHash | undefined): void {

@@ -416,6 +416,18 @@ export interface Origin {
 
 // ------------------------------------------------------------------------------------------------------ telemetry
 
+/** What became of a chunk that came from somewhere. */
+export interface ChunkFate {
+  readonly digest: Digest
+  readonly chunk: number
+  /** `store`: an earlier transfer left it on disk. */
+  readonly source: 'origin' | 'peer' | 'store'
+  /** Id of the peer that brought it alone. */
+  readonly peer: string | undefined
+  /** `wasted`: some or all of it is thrown away without blame; `rejected`: it is not what was stated of it. */
+  readonly event: 'verified' | 'wasted' | 'rejected'
+}
+
 /** What the core reports; `telemetry/metrics` counts it. */
 export interface TransferMetrics {
   received(source: 'origin' | 'peer', bytes: number): void
@@ -429,4 +441,6 @@ export interface TransferMetrics {
   duplicated(source: 'origin' | 'peer'): void
   transferEnded(outcome: 'complete' | 'failed' | 'mismatched' | 'abandoned', seconds: number): void
   passedThrough(): void
+  /** Only where transfers are recorded. Called synchronously; must not throw. */
+  chunk?(fate: ChunkFate): void
 }

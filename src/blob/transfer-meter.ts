@@ -25,6 +25,7 @@ export class TransferMeter {
       duplicated: (source) => metrics.duplicated(source),
       transferEnded: (outcome, seconds) => metrics.transferEnded(outcome, seconds),
       passedThrough: () => metrics.passedThrough(),
+      chunk: (fate) => metrics.chunk?.(fate),
     }
   }
 

@@ -230,6 +230,8 @@ export class TransferRuns {
     const bytes = chunkEnd(partial.plan, index) - chunkStart(partial.plan, index)
     metrics.wasted(bringer?.source.kind ?? 'peer', bytes)
     metrics.rejected(bringer?.source.kind ?? 'peer')
+    const source = bringer?.source.kind ?? 'peer'
+    metrics.chunk?.({ digest: partial.digest, chunk: index, source, peer: bringer?.peer?.id, event: 'rejected' })
     if (bringer === undefined) return
     const fault = faultOf(bringer.key)
     if (fault === 'own-word') this.doubt([bringer.key])
@@ -240,10 +242,12 @@ export class TransferRuns {
     }
   }
 
-  /** The chunk is what it should be. */
-  accepted(index: number): void {
+  /** The chunk is what it should be. @returns id of the peer that brought it alone */
+  accepted(index: number): string | undefined {
     this.#leases.progressed()
-    this.#bringers.take(index)?.broughtGood()
+    const bringer = this.#bringers.take(index)
+    bringer?.broughtGood()
+    return bringer?.peer?.id
   }
 
   /** What these peers state was contradicted: they are not asked for now. */
