@@ -37,6 +37,8 @@ export const swarmSection = z
     secret: secret.optional(),
     /** A file that holds it. */
     secretFile: z.string().min(1).optional(),
+    /** A file that holds the one before it: who knows that belongs to the swarm too, as long as this key is there. */
+    previousSecretFile: z.string().min(1).optional(),
     /** Ids of the only agents that belong to the swarm; with none, whoever knows the secret. */
     allowPeers: listOf(peerId).prefault([]),
     /** A swarm without a secret and without a list of agents: whoever reaches this one belongs to it. */
@@ -60,7 +62,13 @@ export const swarmSection = z
     /** Other agents may ask this one to bring images in. */
     prewarm: z.boolean().default(true),
   })
-  .superRefine(({ secret, secretFile, allowPeers, open }, context) => {
+  .superRefine(({ secret, secretFile, previousSecretFile, allowPeers, open }, context) => {
+    if (previousSecretFile !== undefined && secret === undefined && secretFile === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['previousSecretFile'],
+        message: 'there is no secret that follows it: give secretFile as well',
+      })
     if (secret !== undefined && secretFile !== undefined)
       context.addIssue({ code: 'custom', path: ['secret'], message: 'there is a secretFile as well: give one of them' })
     if (open && (secret !== undefined || secretFile !== undefined || allowPeers.length > 0))
@@ -80,12 +88,28 @@ export type SwarmConfig = z.output<typeof swarmSection>
  * @throws ShoalError CONFIG_INVALID
  */
 export function readSecret({ secret, secretFile }: Pick<SwarmConfig, 'secret' | 'secretFile'>): Secret | undefined {
-  if (secretFile === undefined) return secret
+  return secretFile === undefined ? secret : readSecretFile('secretFile', secretFile)
+}
+
+/**
+ * As `readSecret`, and behind it the one before, if that still counts.
+ * @throws ShoalError CONFIG_INVALID
+ */
+export function readSecrets(config: SwarmConfig): Secret[] {
+  const secret = readSecret(config)
+  if (secret === undefined) return []
+  const { previousSecretFile } = config
+  if (previousSecretFile === undefined) return [secret]
+  const previous = readSecretFile('previousSecretFile', previousSecretFile)
+  return previous.reveal() === secret.reveal() ? [secret] : [secret, previous]
+}
+
+function readSecretFile(key: string, file: string): Secret {
   const fail = (problem: string, cause?: unknown): ShoalError =>
-    new ShoalError('CONFIG_INVALID', `configuration: swarm.secretFile: ${secretFile}: ${problem}`, { cause })
+    new ShoalError('CONFIG_INVALID', `configuration: swarm.${key}: ${file}: ${problem}`, { cause })
   let content: string
   try {
-    content = readStart(secretFile)
+    content = readStart(file)
   } catch (error) {
     throw fail('it cannot be read', error)
   }

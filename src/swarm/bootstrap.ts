@@ -42,7 +42,7 @@ const PATIENCE = 8
 
 export class Bootstrap {
   readonly #components: BootstrapComponents
-  readonly #entries: readonly string[]
+  #entries: readonly string[]
   readonly #timing: BootstrapTiming
   /** By multiaddr: the id of who answered there. */
   readonly #answered = new Map<string, string>()
@@ -71,6 +71,13 @@ export class Bootstrap {
       },
     })
     this.#running = this.#run()
+  }
+
+  /** They are dialled at once. */
+  setEntries(entries: readonly string[]): void {
+    this.#entries = entries
+    this.#failures = 0
+    this.#wake.abort()
   }
 
   async stop(): Promise<void> {

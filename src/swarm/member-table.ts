@@ -7,8 +7,10 @@ import type { Clock } from '../util/clock.ts'
 import { formatHostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Hello } from './hello.ts'
+import type { Admitted } from './membership-encrypter.ts'
 import { parseMultiaddr } from './peer-address.ts'
 import type { Member, MemberEvents } from './swarm-ports.ts'
+import type { SwarmKey } from './swarm-secret.ts'
 
 /** A request on the lane may come while its peer is connecting anew. */
 const REMEMBERED_MS = 5 * 60_000
@@ -19,6 +21,7 @@ const MAX_PENDING = 1024
 interface Pending {
   readonly id: string
   readonly hello: Hello
+  readonly key: SwarmKey
   readonly clockOffsetMs: number
 }
 
@@ -28,6 +31,8 @@ export class MemberTable {
   readonly #pending = new Map<string, Pending>()
   readonly #connected = new Map<string, Member>()
   readonly #connections = new Map<string, Set<string>>()
+  /** By which secret a connection was proved, by its id. */
+  readonly #keys = new Map<string, SwarmKey>()
   readonly #byFingerprint = new Map<string, Member>()
   /** By id, in the order they left. */
   readonly #left = new Map<string, { readonly member: Member; readonly at: number }>()
@@ -57,8 +62,8 @@ export class MemberTable {
   }
 
   /** The peer has proved itself on the connection from or to `address`. */
-  admit({ id, address, hello }: { readonly id: string; readonly address: string; readonly hello: Hello }): void {
-    this.#pending.set(keyOf(id, address), { id, hello, clockOffsetMs: hello.time - this.#clock() })
+  admit({ id, address, hello, key }: Admitted): void {
+    this.#pending.set(keyOf(id, address), { id, hello, key, clockOffsetMs: hello.time - this.#clock() })
     for (const key of this.#pending.keys()) {
       if (this.#pending.size <= MAX_PENDING) break
       this.#pending.delete(key)
@@ -74,6 +79,7 @@ export class MemberTable {
     this.#pending.delete(key)
     const connections = this.#connections.get(id) ?? new Set()
     this.#connections.set(id, connections.add(connectionId))
+    this.#keys.set(connectionId, pending.key)
     const known = this.#connected.get(id)
     const member = memberOf(pending, address)
     if (known !== undefined && isSame(known, member)) return true
@@ -83,11 +89,36 @@ export class MemberTable {
   }
 
   closed({ connectionId, id }: { readonly connectionId: string; readonly id: string }): void {
+    this.#keys.delete(connectionId)
     const connections = this.#connections.get(id)
     if (connections?.delete(connectionId) !== true || connections.size > 0) return
     this.#connections.delete(id)
     const member = this.#connected.get(id)
     if (member !== undefined) this.#remove(member)
+  }
+
+  /**
+   * Only these keys count from now on: whatever was proved by another one is void, and who has no other connection is no member
+   * any more, nor one that left.
+   * @returns ids of the connections that are to be closed, by peer
+   */
+  keepOnly(keys: readonly SwarmKey[]): Map<string, string[]> {
+    const counts = (key: SwarmKey): boolean => keys.some((kept) => Buffer.compare(kept, key) === 0)
+    for (const [address, { key }] of this.#pending) if (!counts(key)) this.#pending.delete(address)
+    const closing = new Map<string, string[]>()
+    for (const [id, connections] of this.#connections) {
+      const outdated = [...connections].filter((connectionId) => {
+        const key = this.#keys.get(connectionId)
+        return key !== undefined && !counts(key)
+      })
+      if (outdated.length > 0) closing.set(id, outdated)
+    }
+    for (const [id, connections] of closing) {
+      for (const connectionId of connections) this.closed({ connectionId, id })
+      const gone = this.#left.get(id)
+      if (gone !== undefined) this.#forget(gone.member)
+    }
+    return closing
   }
 
   #add(member: Member): void {

@@ -33,13 +33,22 @@ export interface EncrypterComponents {
   /** Whether this peer may belong to the swarm at all, by its id alone. */
   readonly mayJoin: (id: string) => boolean
   readonly ownLane: () => OwnLane
+  /** Of the swarm's secrets; asked at each handshake, for they may change. */
+  readonly keys: () => readonly SwarmKey[]
   /** Somebody proved to be a member; the connection follows when libp2p has finished with it. */
-  readonly admit: (peer: { readonly id: string; readonly address: string; readonly hello: Hello }) => void
+  readonly admit: (peer: Admitted) => void
   readonly refused: (why: Refusal) => void
 }
 
+export interface Admitted {
+  readonly id: string
+  readonly address: string
+  readonly hello: Hello
+  /** Of the secret by which it proved itself. */
+  readonly key: SwarmKey
+}
+
 export interface EncrypterInit {
-  readonly keys: readonly SwarmKey[]
   readonly version: string
   readonly zone: string
   /** Both hellos and both proofs have to be here by then. */
@@ -74,13 +83,13 @@ export function membershipEncrypter(
           maxDataLength: HELLO_MAX_BYTES,
           maxBufferSize: BUFFER_BYTES[role],
         })
-        const hello = await shakeHands(
+        const { hello, key } = await shakeHands(
           messages,
-          { role, self, remote, hello: encodeHello(ownHello(components, init)), keys: init.keys },
+          { role, self, remote, hello: encodeHello(ownHello(components, init)), keys: components.keys() },
           { signal },
         )
         messages.unwrap()
-        components.admit({ id: remote, address: addressOf(raw), hello })
+        components.admit({ id: remote, address: addressOf(raw), hello, key })
         return secured
       } catch (error) {
         const why = refusalOf(error)

@@ -36,26 +36,33 @@ export interface HandshakeSide {
   readonly keys: readonly SwarmKey[]
 }
 
+export interface Handshake {
+  /** Of the other side. */
+  readonly hello: Hello
+  /** Of the secret that both know, the first one of the responder. */
+  readonly key: SwarmKey
+}
+
 /** @throws ShoalError PEER_MISBEHAVED, UNAUTHORIZED when the other side does not know the secret; the channel's errors */
 export async function shakeHands(
   channel: HandshakeChannel,
   side: HandshakeSide,
   { signal }: { signal: AbortSignal },
-): Promise<Hello> {
+): Promise<Handshake> {
   await channel.write(side.hello, { signal })
   const theirs = (await channel.read({ signal })).subarray()
   const hello = decodeHello(theirs)
   const proofs = new Proofs(side, theirs)
   if (side.role === 'initiator') {
     await channel.write(proofs.all('initiator'), { signal })
-    const answer = (await channel.read({ signal })).subarray()
-    if (proofs.match('responder', answer) === undefined) throw notProved()
-  } else {
-    const key = proofs.match('initiator', (await channel.read({ signal })).subarray())
+    const key = proofs.match('responder', (await channel.read({ signal })).subarray())
     if (key === undefined) throw notProved()
-    await channel.write(proofs.of('responder', key), { signal })
+    return { hello, key }
   }
-  return hello
+  const key = proofs.match('initiator', (await channel.read({ signal })).subarray())
+  if (key === undefined) throw notProved()
+  await channel.write(proofs.of('responder', key), { signal })
+  return { hello, key }
 }
 
 function notProved(): ShoalError {

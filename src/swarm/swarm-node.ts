@@ -84,6 +84,7 @@ export class SwarmNode implements Members {
   readonly #exchange: MemberExchange
   readonly #duplicates: DuplicateConnections
   readonly #stopping = new AbortController()
+  #keys: readonly SwarmKey[]
   #libp2p: SwarmLibp2p | undefined
   #bound: HostPort | undefined
   #advertisedHosts: readonly string[] = []
@@ -93,6 +94,7 @@ export class SwarmNode implements Members {
     this.#components = components
     this.#init = init
     this.#log = log
+    this.#keys = init.keys
     this.#allowPeers = new Set(init.allowPeers)
     this.self = peerIdFromPrivateKey(identity).toString()
     this.#members = new MemberTable({ clock, log })
@@ -163,19 +165,20 @@ export class SwarmNode implements Members {
   /** @throws the socket's error when the address cannot be bound */
   async start(): Promise<void> {
     const { log, clock, identity, ownLane } = this.#components
-    const { keys, version, zone, timing } = this.#init
+    const { version, zone, timing } = this.#init
     const encrypter = membershipEncrypter(
       {
         log,
         clock,
         ownLane,
+        keys: () => (this.#keys.length > 0 ? this.#keys : [OPEN_KEY]),
         mayJoin: (id) => this.#mayJoin(id),
         admit: (peer) => this.#members.admit(peer),
         refused: (why) => {
           this.#refusals[why] += 1
         },
       },
-      { keys: keys.length > 0 ? keys : [OPEN_KEY], version, zone, helloMs: timing.helloMs },
+      { version, zone, helloMs: timing.helloMs },
     )
     const listen = this.#listenAddress()
     const advertise = await this.#advertised(listen.port)
@@ -208,6 +211,25 @@ export class SwarmNode implements Members {
     this.#bound = { host: listen.host, port: libp2p.services.ownAddresses.boundPort() }
     await this.#components.knownPeers.load()
     this.#bootstrap.start()
+  }
+
+  /**
+   * Of the swarm's secrets, as in `SwarmNodeInit`: at least one if there was one before. Who is connected by a secret that is
+   * none any more is let go of, and may come again by another one.
+   */
+  setKeys(keys: readonly SwarmKey[]): void {
+    this.#keys = keys
+    const closing = this.#members.keepOnly(keys.length > 0 ? keys : [OPEN_KEY])
+    for (const [id, connections] of closing) {
+      const all = this.#libp2p?.getConnections(peerIdFromString(id)) ?? []
+      for (const one of all) if (connections.includes(one.id)) one.abort(new Error('its secret is none any more'))
+      if (!this.connected.has(id)) this.#reconnect(peerIdFromString(id))
+    }
+  }
+
+  /** As in `SwarmNodeInit`. */
+  setBootstrap(entries: readonly string[]): void {
+    this.#bootstrap.setEntries(entries)
   }
 
   async stop(): Promise<void> {
@@ -286,8 +308,8 @@ export class SwarmNode implements Members {
 
   /** Whoever reaches an agent without a secret and without a list is a member, or is reached by it: nobody but this host may. */
   get #isLocal(): boolean {
-    const { keys, allowPeers, open } = this.#init
-    return keys.length === 0 && allowPeers.length === 0 && !open
+    const { allowPeers, open } = this.#init
+    return this.#keys.length === 0 && allowPeers.length === 0 && !open
   }
 
   #listenAddress(): PeerAddress {
@@ -380,8 +402,12 @@ export class SwarmNode implements Members {
   }
 
   #discovered(peer: PeerId): void {
+    this.#reconnect(peer)
+  }
+
+  #reconnect(peer: PeerId): void {
     this.connect(peer.toString(), this.#stopping).catch((error: unknown) =>
-      this.#log.debug({ peer: peer.toString(), err: error }, 'discovered peer not reached'),
+      this.#log.debug({ peer: peer.toString(), err: error }, 'peer not reached'),
     )
   }
 

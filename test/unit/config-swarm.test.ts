@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadConfig, parseConfig } from '../../src/config.ts'
-import { readSecret } from '../../src/config-swarm.ts'
+import { readSecret, readSecrets } from '../../src/config-swarm.ts'
 import { ShoalError } from '../../src/errors.ts'
 
 const SECRET = '0123456789abcdef0123456789abcdef'
@@ -162,6 +162,23 @@ describe('the secret', () => {
     ['x'.repeat(10_000), 'too long for a secret'],
   ])('is refused when the file holds %j', (content, message) => {
     expect(() => read(content)).toThrow(message)
+  })
+
+  it('may be followed by the one before it, as long as that counts too', () => {
+    const file = (name: string, content: string): string => {
+      writeFileSync(join(dir, name), content)
+      return join(dir, name)
+    }
+    const secretFile = file('secret', `${SECRET}\n`)
+    const previousSecretFile = file('previous', 'the one that was used before\n')
+    const texts = (section: object): string[] => readSecrets(swarm(section)).map((secret) => secret.reveal())
+    expect(texts({})).toEqual([])
+    expect(texts({ secretFile })).toEqual([SECRET])
+    expect(texts({ secretFile, previousSecretFile })).toEqual([SECRET, 'the one that was used before'])
+    expect(texts({ secret: 'a secret in the file', previousSecretFile })).toHaveLength(2)
+    expect(texts({ secretFile, previousSecretFile: secretFile })).toEqual([SECRET])
+    expect(() => texts({ secretFile, previousSecretFile: file('short', 'x') })).toThrow('swarm.previousSecretFile')
+    expect(() => swarm({ previousSecretFile })).toThrow('there is no secret that follows it')
   })
 
   it('is refused when the file is not there, no file, or has no end', () => {

@@ -30,9 +30,12 @@ beforeEach(() => {
   })
 })
 
-function connect(id: string, connectionId = `${id}-1`, said: Hello = hello()): boolean {
+const KEY = Buffer.alloc(32, 1)
+const OTHER_KEY = Buffer.alloc(32, 2)
+
+function connect(id: string, connectionId = `${id}-1`, said: Hello = hello(), key: Buffer = KEY): boolean {
   const address = `/ip4/10.0.0.7/tcp/${1000 + connectionId.length}`
-  table.admit({ id, address, hello: said })
+  table.admit({ id, address, hello: said, key })
   return table.opened({ connectionId, id, address })
 }
 
@@ -55,6 +58,28 @@ describe('the table of members', () => {
     expect(events).toEqual(['joined a'])
   })
 
+  it('lets go of whoever proved itself by a secret that is none any more, at once and for its lane too', () => {
+    connect('a', 'a-1')
+    connect('b', 'b-1', hello('cd'.repeat(32)), OTHER_KEY)
+    connect('b', 'b-22', hello('cd'.repeat(32)))
+    connect('c', 'c-1', hello('ef'.repeat(32)), OTHER_KEY)
+    expect(table.keepOnly([OTHER_KEY, KEY])).toEqual(new Map())
+    const address = '/ip4/10.0.0.9/tcp/1'
+    table.admit({ id: 'd', address, hello: hello(''), key: KEY })
+    expect(table.keepOnly([Buffer.from(OTHER_KEY)])).toEqual(
+      new Map([
+        ['a', ['a-1']],
+        ['b', ['b-22']],
+      ]),
+    )
+    expect([...table.connected.keys()]).toEqual(['b', 'c'])
+    expect(events).toEqual(['joined a', 'joined b', 'joined c', 'left a'])
+    expect(table.byFingerprint(FINGERPRINT)).toBeUndefined()
+    expect(table.opened({ connectionId: 'd-1', id: 'd', address })).toBe(false)
+    table.closed({ connectionId: 'a-1', id: 'a' })
+    expect(events).toHaveLength(4)
+  })
+
   it('reaches the lane at the address of the connection unless the member tells others, and looks up no names', () => {
     connect('a')
     connect('b', 'b-1', hello('cd'.repeat(32), ['lane.example', '10.0.0.8']))
@@ -68,7 +93,7 @@ describe('the table of members', () => {
   it('forgets nobody who proved itself in a fleet that starts at once', () => {
     const address = '/ip4/10.0.0.7/tcp/1'
     const ids = Array.from({ length: 600 }, (_, i) => `agent-${i}`)
-    for (const id of ids) table.admit({ id, address, hello: hello('') })
+    for (const id of ids) table.admit({ id, address, hello: hello(''), key: KEY })
     expect(ids.filter((id) => !table.opened({ connectionId: id, id, address }))).toEqual([])
   })
 

@@ -114,21 +114,18 @@ function isRefused(outcome: unknown, code: ErrorCode): boolean {
 describe('the handshake of members', () => {
   it('gives both sides the hello of the other when they know the same secret', async () => {
     const { alice, bob } = await meet([KEY], [KEY])
-    expect(alice).toMatchObject({ v: 1 })
-    expect(bob).toMatchObject({ v: 1 })
+    expect(alice).toMatchObject({ hello: { v: 1 }, key: KEY })
+    expect(bob).toMatchObject({ hello: { v: 1 }, key: KEY })
   })
 
   it('lets a secret be changed for another while both are in use', async () => {
-    for (const [a, b] of [
-      [[KEY, OTHER], [OTHER]],
-      [[KEY], [OTHER, KEY]],
-      [
-        [OTHER, KEY],
-        [KEY, OTHER],
-      ],
+    for (const [a, b, key] of [
+      [[KEY, OTHER], [OTHER], OTHER],
+      [[KEY], [OTHER, KEY], KEY],
+      [[OTHER, KEY], [KEY, OTHER], KEY],
     ] as const) {
       const { alice, bob } = await meet(a, b)
-      expect([alice, bob]).toEqual([expect.objectContaining({ v: 1 }), expect.objectContaining({ v: 1 })])
+      expect([alice, bob]).toEqual([expect.objectContaining({ key }), expect.objectContaining({ key })])
     }
   })
 
