@@ -48,6 +48,7 @@ import { DiskRepositoryIndex } from './store/repository-index.ts'
 import { deriveSwarmKey } from './swarm/swarm-secret.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { TransferLog } from './telemetry/transfer-log.ts'
 import { BufferPool } from './util/buffer-pool.ts'
 import type { Clock } from './util/clock.ts'
 import { formatHostPort, type HostPort } from './util/host-port.ts'
@@ -94,6 +95,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const metrics = new Metrics({ version })
   const log = stack.use(createLogger(config.log, { logged: (level) => metrics.logged(level) }))
   const instanceId = randomUUID()
+  const transferLog = openTransferLog(config.log.transfers, log)
+  if (transferLog !== undefined) stack.use(transferLog)
 
   const hashes = stack.use(new HashPool({ log: log.child({ component: 'hash' }) }, { maxThreads: MAX_HASH_THREADS }))
   const { store, repositories } = await openStore(config, log, hashes, stack)
@@ -155,7 +158,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       swarm,
       access,
       repositories,
-      metrics: metrics.transfers,
+      metrics: transferLog?.beside(metrics.transfers) ?? metrics.transfers,
       onTransferEnd: (view, outcome) => {
         history.add(view, { outcome, endedAt: clock() })
         if (outcome === 'complete') pullLog.arrived(view)
@@ -282,6 +285,11 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     admin: admin.addresses,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+function openTransferLog(file: string | undefined, log: Logger): TransferLog | undefined {
+  if (file === undefined) return undefined
+  return new TransferLog({ log: log.child({ component: 'transfer-log' }), clock }, { file })
 }
 
 /** libp2p is loaded only where it is used: it takes a third of the memory of an idle agent. */

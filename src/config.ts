@@ -72,6 +72,8 @@ const schema = z.strictObject({
       format: z.enum(['json', 'text']).default('json'),
       /** So many warnings or errors that say the same are written each minute, the rest is counted; 0: all of them. */
       sample: z.number().int().min(0).max(100_000).default(10),
+      /** A file that gets a JSON line for each chunk; undefined: none. */
+      transfers: z.string().min(1).optional(),
     })
     .prefault({}),
 })
