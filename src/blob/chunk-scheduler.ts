@@ -66,8 +66,10 @@ export interface LeasesView {
   readonly isOwing: boolean
   /** Agents that take part, this one included, as far as it is known. */
   readonly members: number
-  /** Since the transfer last came by a chunk, or began. */
+  /** Since a chunk last came from a peer or under a lease, or the transfer began. */
   readonly quietMs: number
+  /** Chunks that came from the origin without leave meanwhile. */
+  readonly withoutLeave: number
 }
 
 export interface Snapshot {

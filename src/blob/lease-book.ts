@@ -21,6 +21,7 @@ export class LeaseBook {
   #pauseUntil = Number.NEGATIVE_INFINITY
   #members = 1
   #cameAt: number
+  #withoutLeave = 0
 
   constructor(components: { readonly clock: Clock }, init: LeaseBookInit) {
     this.#clock = components.clock
@@ -28,9 +29,14 @@ export class LeaseBook {
     this.#cameAt = components.clock()
   }
 
-  /** Bytes arrived that bring the transfer forward. */
-  progressed(): void {
+  /** A chunk is here and good. */
+  came(index: number, from: 'origin' | 'peer'): void {
+    if (from === 'origin' && !this.#leases.has(index)) {
+      this.#withoutLeave += 1
+      return
+    }
     this.#cameAt = this.#clock()
+    this.#withoutLeave = 0
   }
 
   asked({ most }: LeaseAsk): void {
@@ -59,6 +65,7 @@ export class LeaseBook {
       isOwing: this.#owed.size > 0,
       members: this.#members,
       quietMs: now - this.#cameAt,
+      withoutLeave: this.#withoutLeave,
     }
   }
 }

@@ -55,14 +55,22 @@ export class LeasePolicy {
   get isOverdue(): boolean {
     if (this.#leases === undefined) return false
     const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= OVERDUE_MS)
-    return this.#leases.quietMs >= (isAwaited ? OVERDUE_MS : OVERDUE_UNREAD_MS)
+    const isUrgent = isAwaited || this.#leases.withoutLeave > 0
+    return this.#leases.quietMs >= (isUrgent ? OVERDUE_MS : OVERDUE_UNREAD_MS)
   }
 
-  /** The chunk after the last neighbour of `from` that may be fetched in one request. */
+  /**
+   * The chunk after the last neighbour of `from` that may be fetched in one request. Without leave it is twice as much each time:
+   * little where others are just slow, and no chunk after the other where there is no leave to be had.
+   */
   endOf(from: number): number {
+    const hasLeave = this.has(from)
+    const most = hasLeave ? Number.POSITIVE_INFINITY : from + 1 + (this.#leases?.withoutLeave ?? 0)
     let end = from + 1
-    if (!this.has(from)) return end
-    while (end < this.#draft.snapshot.plan.count && this.has(end) && this.#draft.isOpen(end)) end += 1
+    while (end < Math.min(most, this.#draft.snapshot.plan.count) && this.#draft.isOpen(end)) {
+      if (this.has(end) !== hasLeave) break
+      end += 1
+    }
     return end
   }
 

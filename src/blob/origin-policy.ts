@@ -196,8 +196,9 @@ export class OriginPolicy {
     const { snapshot } = this.#draft
     const kind = snapshot.stateOf(from)
     const end = until ?? this.#endOf(from, (chunk) => snapshot.stateOf(chunk) === kind)
-    if (this.#leases.has(from)) return this.#draft.start(source, from, Math.min(end, this.#leases.endOf(from)))
-    if (this.#leases.isShared && !this.#peers.have(from)) return this.#draft.start(source, from, from + 1)
+    if (this.#leases.has(from) || (this.#leases.isShared && !this.#peers.have(from))) {
+      return this.#draft.start(source, from, Math.min(end, this.#leases.endOf(from)))
+    }
     if (!this.#peers.areThere) return this.#draft.start(source, from, end)
     if (this.#peers.isUnconfirmed(from)) return this.#draft.start(source, from, from + 1)
     if (source.ignoresRange) return this.#draft.start(source, from, this.#lastOpen(from) + 1)

@@ -244,8 +244,8 @@ export class TransferRuns {
 
   /** The chunk is what it should be. @returns id of the peer that brought it alone */
   accepted(index: number): string | undefined {
-    this.#leases.progressed()
     const bringer = this.#bringers.take(index)
+    this.#leases.came(index, bringer?.source.kind ?? 'peer')
     bringer?.broughtGood()
     return bringer?.peer?.id
   }
@@ -326,7 +326,10 @@ export class TransferRuns {
       mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index, share)),
       ageMs: now - this.#beganAt,
       get riskLeft() {
-        return isConfirmable ? MAX_RISKS - risks().risky : Number.POSITIVE_INFINITY
+        if (!isConfirmable) return Number.POSITIVE_INFINITY
+        let taken = risks().risky
+        for (const count of risks().bySigner.values()) taken += Math.max(0, count - fairShare)
+        return MAX_RISKS - taken
       },
       isReleased: (index) => trust.isReleasedFromPeers(index),
       isUndisputed: (index) => trust.isUndisputed(index),

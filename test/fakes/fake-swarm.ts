@@ -56,13 +56,14 @@ export class FakeBlobSwarm implements BlobSwarm {
   readonly told: number[] = []
   readonly claims: ReadonlyMap<number, ChunkHash>[] = []
   readonly asks: LeaseAsk[] = []
-  /** What an ask is given; undefined: no answer for now. Everything, unless a test says otherwise. */
-  grants: (ask: LeaseAsk) => Lease | undefined = ({ gaps }) => ({ ranges: gaps, forMs: 60_000, members: 2 })
   settled: { hashes: readonly ChunkHash[]; statements: readonly ChunkStatement[] } | undefined
   hasLeft = false
 
-  constructor(events: SwarmEvents) {
+  readonly #grants: (ask: LeaseAsk) => Lease | undefined
+
+  constructor(events: SwarmEvents, grants: (ask: LeaseAsk) => Lease | undefined) {
     this.events = events
+    this.#grants = grants
   }
 
   has(indexes: readonly number[]): void {
@@ -75,7 +76,7 @@ export class FakeBlobSwarm implements BlobSwarm {
 
   lease(ask: LeaseAsk): void {
     this.asks.push(ask)
-    const lease = this.grants(ask)
+    const lease = this.#grants(ask)
     if (lease !== undefined) queueMicrotask(() => this.events.leased(lease))
   }
 
@@ -99,9 +100,11 @@ export class FakeSwarm implements Swarm {
   readonly tags = new Map<string, SeenTag>()
   /** How long the first search takes. */
   searchMs = 0
+  /** What an ask for leases is given: all of it, unless a test says otherwise; undefined: no answer. */
+  grants: (ask: LeaseAsk) => Lease | undefined = ({ gaps }) => ({ ranges: gaps, forMs: 60_000, members: 2 })
 
   join(_blob: { readonly digest: Digest; readonly registry: string }, events: SwarmEvents): FakeBlobSwarm {
-    const blob = new FakeBlobSwarm(events)
+    const blob = new FakeBlobSwarm(events, (ask) => this.grants(ask))
     this.joined.push(blob)
     queueMicrotask(() => {
       for (const statement of this.statements) events.stated(statement)

@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest'
+import { planChunks } from '../../../src/blob/chunk-plan.ts'
+import {
+  type LeasesView,
+  type RunView,
+  type Snapshot,
+  type SourceView,
+  type Step,
+  scheduleRuns,
+} from '../../../src/blob/chunk-scheduler.ts'
+
+const MIB = 1024 * 1024
+const plan = planChunks(25 * MIB) // 100 chunks of 256 KiB
+
+const ORIGIN: SourceView = {
+  id: 'origin',
+  kind: 'origin',
+  has: () => true,
+  maxRuns: 4,
+  chunksLeft: Number.POSITIVE_INFINITY,
+  bytesPerSecond: undefined,
+  bytesReceived: 100 * MIB,
+  ignoresRange: false,
+  isSlow: false,
+}
+
+function peer(id: string, has: (chunk: number) => boolean): SourceView {
+  return { ...ORIGIN, id, kind: 'peer', has, maxRuns: 2, chunksLeft: 1_000, bytesPerSecond: 50 * MIB, bytesReceived: 0 }
+}
+
+function leases(given: Partial<LeasesView> = {}): LeasesView {
+  return { has: () => false, mayAsk: true, isOwing: false, members: 8, quietMs: 0, withoutLeave: 0, ...given }
+}
+
+function originRun(next: number, end: number): RunView {
+  const rest = { askedEnd: end, ageMs: 500, silentMs: 0, bytesPerSecond: MIB, isSpare: false }
+  return { id: 1, source: 'origin', kind: 'origin', next, end, ...rest }
+}
+
+function steps(given: Partial<Snapshot>): Step[] {
+  return scheduleRuns({
+    plan,
+    stateOf: () => 'missing',
+    runs: [],
+    sources: [ORIGIN],
+    wanted: [],
+    mayFetch: () => 'free',
+    ageMs: 1_000,
+    riskLeft: Number.POSITIVE_INFINITY,
+    isReleased: () => true,
+    isUndisputed: () => true,
+    offset: 0,
+    leases: leases(),
+    ...given,
+  })
+}
+
+function asksOf(all: readonly Step[]): Extract<Step, { type: 'ask-lease' }>[] {
+  return all.filter((step) => step.type === 'ask-lease')
+}
+
+/** What the origin is asked for. */
+function fetched(all: readonly Step[]): [number, number][] {
+  return all.flatMap((step) => (step.type === 'start' && step.source === 'origin' ? [[step.from, step.to]] : []))
+}
+
+describe('scheduleRuns while there are agents to share the origin with', () => {
+  it('fetches nothing from the origin before it has leave, and asks for that', () => {
+    const all = steps({ wanted: [{ chunk: 0, waitedMs: 500 }] })
+    expect(all).toEqual([{ type: 'ask-lease', gaps: [{ from: 0, to: 100 }], fetching: [], most: 4 }])
+  })
+
+  it('asks for nothing more while an ask waits for its answer', () => {
+    expect(steps({ leases: leases({ mayAsk: false }) })).toEqual([])
+  })
+
+  it('fetches what it has leave for, neighbours in one request', () => {
+    const has = (chunk: number): boolean => (chunk >= 5 && chunk < 8) || chunk === 20
+    expect(fetched(steps({ leases: leases({ has }) }))).toEqual([
+      [5, 8],
+      [20, 21],
+    ])
+  })
+
+  it('does not fetch what it has leave for and a peer has by now', () => {
+    const has = (chunk: number): boolean => chunk === 5
+    expect(fetched(steps({ sources: [ORIGIN, peer('a', has)], leases: leases({ has }) }))).toEqual([])
+  })
+
+  it('asks only for what no peer has, first for what a reader comes to next', () => {
+    const sources = [ORIGIN, peer('a', (chunk) => chunk < 40)]
+    const [ask] = asksOf(steps({ sources, wanted: [{ chunk: 60, waitedMs: 10 }] }))
+    expect(ask?.gaps).toEqual([
+      { from: 60, to: 100 },
+      { from: 40, to: 60 },
+    ])
+  })
+
+  it('asks for the next lease while the last chunk of one arrives, not before, and says what it is fetching', () => {
+    const fast = { ...ORIGIN, bytesPerSecond: 8 * MIB }
+    expect(asksOf(steps({ sources: [fast], runs: [originRun(3, 6)] }))).toEqual([])
+    const [ask] = asksOf(steps({ sources: [fast], runs: [originRun(5, 6)] }))
+    expect(ask).toMatchObject({ fetching: [{ from: 5, to: 6 }], most: 16 })
+    expect(ask?.gaps).toEqual([
+      { from: 0, to: 5 },
+      { from: 6, to: 100 },
+    ])
+  })
+
+  it('tells that leased chunks have arrived when there is nothing more to ask for', () => {
+    const there = { stateOf: () => 'there' as const }
+    expect(steps({ ...there, leases: leases({ isOwing: true }) })).toEqual([
+      { type: 'ask-lease', gaps: [], fetching: [], most: 0 },
+    ])
+    expect(steps({ ...there, leases: leases({ isOwing: false }) })).toEqual([])
+  })
+
+  it('names no more ranges than a message holds', () => {
+    const wide = { ...planChunks(512 * MIB), count: 1_000 }
+    const [ask] = asksOf(steps({ plan: wide, sources: [ORIGIN, peer('a', (chunk) => chunk % 2 === 0)] }))
+    expect(ask?.gaps).toHaveLength(64)
+  })
+
+  it('goes to the origin without leave when nothing has come for long and a reader waits', () => {
+    const wanted = [{ chunk: 7, waitedMs: 3_500 }]
+    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 2_900 }) }))).toEqual([])
+    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([[7, 8]])
+    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 9_000, withoutLeave: 7 }) }))).toEqual([
+      [7, 15],
+    ])
+    expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([])
+    expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 10_100 }) }))).toEqual([[0, 1]])
+  })
+
+  it('needs no leave for a chunk about which only the origin’s word counts', () => {
+    const stateOf = (chunk: number): 'held' | 'there' => (chunk === 3 ? 'held' : 'there')
+    expect(fetched(steps({ stateOf, wanted: [{ chunk: 3, waitedMs: 100 }] }))).toEqual([[3, 4]])
+  })
+
+  it('lets the origin help few peers that are slow, and not many', () => {
+    const wanted = [{ chunk: 0, waitedMs: 400 }]
+    const slow = (id: string): SourceView => ({ ...peer(id, () => true), bytesPerSecond: MIB / 4 })
+    const fast = { ...ORIGIN, bytesPerSecond: 2 * MIB }
+    const few = steps({ sources: [fast, slow('a')], wanted, leases: leases({ members: 2 }) })
+    expect(fetched(few)).not.toEqual([])
+    const many = ['a', 'b', 'c', 'd'].map(slow)
+    expect(fetched(steps({ sources: [fast, ...many], wanted, leases: leases({ members: 5 }) }))).toEqual([])
+  })
+
+  it('asks an origin without ranges for the whole, for it can’t be shared', () => {
+    expect(fetched(steps({ sources: [{ ...ORIGIN, ignoresRange: true }] }))).toEqual([[0, 100]])
+  })
+})
