@@ -1,6 +1,7 @@
 /** The part of the composition root that creates the swarm; loaded only when the agent takes part in one. */
 import { join } from 'node:path'
 import type { SwarmView } from './admin-backend.ts'
+import type { SwarmSettings } from './agent-reload.ts'
 import { Announcer } from './blob/announcer.ts'
 import { noSwarm } from './blob/no-swarm.ts'
 import type { Abortable, SharedContent, Swarm } from './blob/ports.ts'
@@ -41,8 +42,8 @@ export interface AgentSwarmComponents {
 
 export interface AgentSwarmInit {
   readonly config: SwarmConfig
-  /** Of the swarm's secret; undefined without one. */
-  readonly key: SwarmKey | undefined
+  /** Of the swarm's secrets, the one in use first; none without a secret. */
+  readonly keys: readonly SwarmKey[]
   /** Where identity, peers and bans are kept; undefined: nowhere. */
   readonly dir: string | undefined
   readonly version: string
@@ -62,6 +63,7 @@ export interface AgentSwarm {
   readonly laneAddresses: readonly HostPort[]
   /** For the metrics. */
   readonly figures: SwarmFigures
+  configure(settings: SwarmSettings): void
   /** @throws the socket's error when an address cannot be bound */
   start(): Promise<void>
 }
@@ -100,7 +102,7 @@ export async function openSwarm(
   stack: AsyncDisposableStack,
 ): Promise<AgentSwarm> {
   const { content, metrics, clock } = components
-  const { config, key, dir, version } = init
+  const { config, keys, dir, version } = init
   const log = components.log.child({ component: 'swarm' })
   const laneLog = components.log.child({ component: 'lane' })
   const identity = await identityIn(dir, log)
@@ -124,7 +126,7 @@ export async function openSwarm(
     {
       listen: config.listen,
       advertise: config.advertise,
-      keys: key === undefined ? [] : [key],
+      keys,
       allowPeers: config.allowPeers,
       open: config.open,
       bootstrap: config.bootstrap,
@@ -154,7 +156,7 @@ export async function openSwarm(
   )
   const announcer = new Announcer({ content, directory })
   // Not even on loopback: any user of this host could be a peer there, pull what others may and answer for tags.
-  const isMember = key !== undefined || config.allowPeers.length > 0 || config.open
+  const isMember = keys.length > 0 || config.allowPeers.length > 0 || config.open
   return {
     swarm: isMember ? swarm : noSwarm,
     fleet: isMember ? fleet : undefined,
@@ -166,6 +168,12 @@ export async function openSwarm(
         laneOut: lane.connections,
         refusals: node.refusals,
       }
+    },
+    configure: (settings) => {
+      server.setUploadRate(settings.uploadRate)
+      lane.setDownloadRate(settings.downloadRate)
+      node.setKeys(settings.keys)
+      node.setBootstrap(settings.bootstrap)
     },
     get addresses() {
       return node.addresses

@@ -2,10 +2,11 @@
  * The composition root: the only place that creates components, starts them in order and stops them in reverse.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AgentBackend } from './admin-backend.ts'
+import { AgentReload } from './agent-reload.ts'
+import { originSettings, readSwarmKeys } from './agent-settings.ts'
 import type { AgentSwarm, AgentSwarmComponents, AgentSwarmInit } from './agent-swarm.ts'
 import { Access } from './blob/access.ts'
 import { BlobService } from './blob/blob-service.ts'
@@ -19,8 +20,7 @@ import { LocalContent } from './blob/shared-content.ts'
 import { SharedKnowledge } from './blob/shared-knowledge.ts'
 import { StatedSizes } from './blob/stated-sizes.ts'
 import type { Config } from './config.ts'
-import { readSecret, type SwarmConfig } from './config-swarm.ts'
-import { hasCode, ShoalError } from './errors.ts'
+import { hasCode } from './errors.ts'
 import { AdminServer } from './facade/admin-server.ts'
 import { BodySender } from './facade/body-sender.ts'
 import { PullLog } from './facade/pull-log.ts'
@@ -29,6 +29,7 @@ import { FacadeServer } from './facade/server.ts'
 import { StatusPage } from './facade/status-page.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
 import type { Platform } from './oci/manifest.ts'
+import { LiveConfig } from './live-config.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
 import type { UpstreamRules } from './oci/upstream.ts'
 import { DockerCredentials } from './origin/credentials.ts'
@@ -45,7 +46,6 @@ import { HostContent } from './store/host-content.ts'
 import type { ManagedBlobStore } from './store/managed-blob-store.ts'
 import { NullBlobStore } from './store/null-blob-store.ts'
 import { DiskRepositoryIndex } from './store/repository-index.ts'
-import { deriveSwarmKey } from './swarm/swarm-secret.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { TransferLog } from './telemetry/transfer-log.ts'
@@ -67,6 +67,11 @@ export interface AgentInit {
 export interface Agent extends AsyncDisposable {
   readonly facade: readonly HostPort[]
   readonly admin: readonly HostPort[]
+  /**
+   * Takes over what can change without a restart, and says in the log what it was. Never rejects.
+   * @param load reads the new configuration; what it throws leaves the old one in force
+   */
+  reload(load: () => Config): Promise<void>
 }
 
 /** Node's names of processor architectures, as OCI writes them: https://go.dev/doc/install/source#environment */
@@ -92,6 +97,7 @@ function cpuMicroseconds(): number {
  */
 export async function startAgent({ config, environment, version }: AgentInit): Promise<Agent> {
   await using stack = new AsyncDisposableStack()
+  const live = new LiveConfig(config)
   const metrics = new Metrics({ version })
   const log = stack.use(createLogger(config.log, { logged: (level) => metrics.logged(level) }))
   const instanceId = randomUUID()
@@ -105,8 +111,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     { dirs: config.store.sources },
   )
 
-  const swarmKey = config.swarm.enabled ? await deriveKey(config.swarm) : undefined
-  const origin = openOrigin(config, log, metrics.origin, { version, instanceId, environment, identityKey: swarmKey })
+  const swarmKeys = config.swarm.enabled ? await readSwarmKeys(config.swarm) : []
+  const identityKey = swarmKeys[0]
+  const origin = openOrigin(config, log, metrics.origin, { version, instanceId, environment, identityKey })
   stack.defer(() => origin.close())
   const checkedContent = stack.use(
     new CheckedHostContent(
@@ -131,20 +138,34 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           clock,
           log,
         },
-        { config: config.swarm, key: swarmKey, dir: store.isWritable ? config.store.dir : undefined, version },
+        { config: config.swarm, keys: swarmKeys, dir: store.isWritable ? config.store.dir : undefined, version },
         stack,
       )
     : undefined
   const swarm = agentSwarm?.swarm ?? noSwarm
   const peers = new PeerKnowledge({ swarm, clock, log: log.child({ component: 'peers' }) })
   stack.defer(() => peers.stop())
-  const outages = new Outages({ clock }, { patienceMs: config.origin.patience })
+  const outages = new Outages(
+    { clock },
+    {
+      get patienceMs() {
+        return live.config.origin.patience
+      },
+    },
+  )
+  const trusted = live.derive(({ origin }) => new Set([DOCKER_HUB, origin.default, ...Object.keys(origin.registries)]))
   const access: Access = new Access(
     { origin, repositories, outages, peers, clock, log: log.child({ component: 'access' }) },
     {
-      rememberMs: config.origin.rememberAccess,
-      outageMs: config.origin.serveStale,
-      trusted: new Set([DOCKER_HUB, config.origin.default, ...Object.keys(config.origin.registries)]),
+      get rememberMs() {
+        return live.config.origin.rememberAccess
+      },
+      get outageMs() {
+        return live.config.origin.serveStale
+      },
+      get trusted() {
+        return trusted()
+      },
     },
   )
   const sizes = new StatedSizes()
@@ -166,7 +187,15 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       clock,
       log: log.child({ component: 'blob' }),
     },
-    { headStartMs: config.swarm.headStart, holdBackMs: config.swarm.holdBack, seed: instanceId },
+    {
+      get headStartMs() {
+        return live.config.swarm.headStart
+      },
+      get holdBackMs() {
+        return live.config.swarm.holdBack
+      },
+      seed: instanceId,
+    },
   )
   stack.defer(() => blobs.stop())
   const manifests = new ManifestService(
@@ -184,17 +213,23 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       log: log.child({ component: 'manifest' }),
     },
     {
-      outageMs: config.origin.serveStale,
+      get outageMs() {
+        return live.config.origin.serveStale
+      },
       platform: PLATFORM,
-      headStartMs: config.swarm.headStart,
+      get headStartMs() {
+        return live.config.swarm.headStart
+      },
       shareTags: config.swarm.shareTags,
     },
   )
   stack.defer(() => manifests.stop())
-  const upstream: UpstreamRules = {
-    defaultRegistry: config.origin.default,
-    registries: new Set(Object.keys(config.origin.registries)),
-  }
+  const upstream = live.derive(
+    ({ origin }): UpstreamRules => ({
+      defaultRegistry: origin.default,
+      registries: new Set(Object.keys(origin.registries)),
+    }),
+  )
   const prewarmer: Prewarmer = new Prewarmer(
     {
       blobs,
@@ -203,7 +238,12 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       fleet: () => agentSwarm?.fleet,
       clock,
     },
-    { upstream, platform: PLATFORM },
+    {
+      get upstream() {
+        return upstream()
+      },
+      platform: PLATFORM,
+    },
   )
   metrics.observe({
     isReady: () => isReady,
@@ -226,7 +266,13 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
   }
   const pullLog: PullLog = new PullLog({ services, clock })
-  const facade = openFacade(config, log, { services: pullLog.services, metrics, instanceId, isReady: () => isReady })
+  const facade = openFacade(live, log, {
+    services: pullLog.services,
+    upstream,
+    metrics,
+    instanceId,
+    isReady: () => isReady,
+  })
   const backend = new AgentBackend(
     {
       store,
@@ -259,7 +305,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   await admin.start()
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
   await facade.start()
-  stack.defer(() => facade.stop({ deadlineMs: config.facade.drain }))
+  stack.defer(() => facade.stop({ deadlineMs: live.config.facade.drain }))
   const collector = new IdleCollector({ collect: collectorOfRuntime(), cpuMicroseconds }, { checkMs: IDLE_CHECK_MS })
   collector.start()
   stack.defer(() => collector.stop())
@@ -279,10 +325,12 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
     'ready',
   )
+  const reloads = new AgentReload({ live, log, metrics, store, origin, swarm: agentSwarm }, { keys: swarmKeys })
   const owned = stack.move()
   return {
     facade: facade.addresses,
     admin: admin.addresses,
+    reload: (load) => reloads.reload(load),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -300,12 +348,6 @@ async function openSwarm(
 ): Promise<AgentSwarm> {
   const loaded = await import('./agent-swarm.ts')
   return await loaded.openSwarm(components, init, stack)
-}
-
-/** @throws ShoalError CONFIG_INVALID */
-async function deriveKey(config: SwarmConfig): Promise<Uint8Array | undefined> {
-  const secret = readSecret(config)
-  return secret === undefined ? undefined : await deriveSwarmKey(secret.reveal())
 }
 
 interface OpenStore {
@@ -354,36 +396,20 @@ function openOrigin(
     { log: log.child({ component: 'credentials' }), clock },
     { path: origin.dockerConfig ?? join(docker, 'config.json') },
   )
-  const registries = Object.entries(origin.registries).map(
-    ([name, { plainHttp, ca, mirrors }]) => [name, { plainHttp, mirrors, ca: ca && readCa(name, ca) }] as const,
-  )
   return new OriginClient(
     { log: log.child({ component: 'origin' }), clock, credentials, metrics },
     {
       ...ORIGIN_DEFAULTS,
-      registries: new Map(registries),
-      allow: origin.allow,
+      ...originSettings(config, init.identityKey),
       userAgent: `shoal/${init.version}`,
       instanceId: init.instanceId,
       connectMs: origin.connect,
       firstByteMs: origin.firstByte,
       stallMs: origin.stall,
       connectionsPerHost: origin.connections,
-      rateBytesPerSecond: origin.rate,
-      identityKey: init.identityKey,
       proxy: proxyOf(environment),
     },
   )
-}
-
-function readCa(registry: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new ShoalError('CONFIG_INVALID', `configuration: origin.registries.${registry}.ca: cannot read ${file}`, {
-      cause: error,
-    })
-  }
 }
 
 /** Lower case wins, as everywhere. */
@@ -393,9 +419,15 @@ function proxyOf(environment: Environment): ProxySettings {
 }
 
 function openFacade(
-  config: Config,
+  live: LiveConfig,
   log: Logger,
-  parts: { services: PullServices; metrics: Metrics; instanceId: string; isReady: () => boolean },
+  parts: {
+    services: PullServices
+    upstream: () => UpstreamRules
+    metrics: Metrics
+    instanceId: string
+    isReady: () => boolean
+  },
 ): FacadeServer {
   const facadeLog = log.child({ component: 'facade' })
   const routes = new RegistryRoutes(
@@ -407,14 +439,16 @@ function openFacade(
       isReady: parts.isReady,
     },
     {
-      upstream: {
-        defaultRegistry: config.origin.default,
-        registries: new Set(Object.keys(config.origin.registries)),
+      get upstream() {
+        return parts.upstream()
       },
       instanceId: parts.instanceId,
-      firstByteMs: config.facade.firstByte,
+      get firstByteMs() {
+        return live.config.facade.firstByte
+      },
     },
   )
   const handle = (...raw: Parameters<RegistryRoutes['handle']>): Promise<void> => routes.handle(...raw)
-  return new FacadeServer({ handle, log: facadeLog }, { ...config.facade.listen, idleMs: config.facade.idleClient })
+  const { listen, idleClient } = live.config.facade
+  return new FacadeServer({ handle, log: facadeLog }, { ...listen, idleMs: idleClient })
 }

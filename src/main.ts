@@ -14,7 +14,15 @@ function configOf(options: AgentOptions): Config {
 }
 
 async function runAgent(options: AgentOptions): Promise<void> {
+  // One that comes before the agent is there waits for it: without a listener it would end the process.
+  let reload = (): void => {
+    isReloadDue = true
+  }
+  let isReloadDue = false
+  process.on('SIGHUP', () => reload())
   const agent = await startAgent({ config: configOf(options), environment: process.env, version: VERSION })
+  reload = () => void agent.reload(() => configOf(options))
+  if (isReloadDue) reload()
   const stopped = Promise.withResolvers<void>()
   for (const signal of STOP_SIGNALS) {
     process.once(signal, () => {
@@ -28,6 +36,7 @@ async function runAgent(options: AgentOptions): Promise<void> {
     process.stderr.write(`shoal: the service manager could not be told that the agent is ready: ${String(error)}\n`)
   })
   await stopped.promise
+  reload = () => {}
   await manager.stopping()
   await agent[Symbol.asyncDispose]()
 }
