@@ -13,6 +13,8 @@ import type {
   Traffic,
   VerifyEvent,
 } from './facade/admin-api.ts'
+import type { ClientSighting } from './facade/client-sightings.ts'
+import type { Diagnosis, SwarmDiagnosis } from './facade/diagnosis-api.ts'
 import type { TransferHistory } from './facade/transfer-history.ts'
 import type { TransfersAnswer } from './facade/transfers-api.ts'
 import type { Digest } from './oci/digest.ts'
@@ -30,6 +32,9 @@ export interface AgentBackendComponents {
   readonly namesOf: (digest: string) => readonly string[]
   readonly clock: Clock
   readonly prewarmer: Pick<Prewarmer, 'prepare'>
+  readonly clients: () => readonly ClientSighting[]
+  /** Undefined when the swarm is switched off. */
+  readonly diagnostics: { diagnose(options: Abortable): Promise<SwarmDiagnosis> } | undefined
   readonly isReady: () => boolean
   readonly listening: () => Listening
   readonly traffic: () => Traffic
@@ -89,6 +94,7 @@ export class AgentBackend implements AdminBackend {
         writable: store.isWritable,
       },
       transfers: blobs.list(),
+      clients: this.#components.clients(),
       traffic: traffic(),
       swarm: this.#swarmStatus(),
     }
@@ -142,6 +148,11 @@ export class AgentBackend implements AdminBackend {
 
   prewarm(request: PrewarmRequest): PreparedPrewarm {
     return this.#components.prewarmer.prepare(request)
+  }
+
+  async diagnose(options: Abortable): Promise<Diagnosis> {
+    const { clock, diagnostics } = this.#components
+    return { now: clock(), swarm: await diagnostics?.diagnose(options) }
   }
 
   async remove(digest: Digest): Promise<RemoveResult> {

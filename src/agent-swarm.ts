@@ -9,18 +9,21 @@ import type { SwarmConfig } from './config-swarm.ts'
 import type { Fleet, FleetImage, HostEnd, HostProgress } from './prewarm/fleet.ts'
 import { systemResolve } from './swarm/bootstrap-address.ts'
 import { DhtProviderDirectory } from './swarm/dht-provider-directory.ts'
+import { DIAL_BACK_TIMING, DialBack } from './swarm/dial-back.ts'
 import { FLEET_PREWARM_TIMING, FleetPrewarm } from './swarm/fleet-prewarm.ts'
 import { ephemeralIdentity, type Identity, loadIdentity } from './swarm/identity.ts'
 import { KnownPeers } from './swarm/known-peers.ts'
 import { createLaneCertificate } from './swarm/lane-certificate.ts'
 import { LaneClient } from './swarm/lane-client.ts'
 import { LaneServer, type LaneServerLimits } from './swarm/lane-server.ts'
+import { parseMultiaddr, withoutId } from './swarm/peer-address.ts'
 import { PeerLedger } from './swarm/peer-ledger.ts'
 import { SwarmDirectory } from './swarm/swarm-directory.ts'
 import type { SwarmMetrics } from './swarm/swarm-metrics.ts'
 import { SwarmNode } from './swarm/swarm-node.ts'
 import type { SwarmKey } from './swarm/swarm-secret.ts'
 import { SWARM_TIMING } from './swarm/swarm-timing.ts'
+import { SwarmDiagnostics } from './swarm-diagnostics.ts'
 import type { DirectoryCounters } from './telemetry/swarm-counters.ts'
 import { type Clock, steadyClock } from './util/clock.ts'
 import type { HostPort } from './util/host-port.ts'
@@ -58,6 +61,7 @@ export interface AgentSwarm {
   readonly view: SwarmView
   /** The agents that can be asked to prewarm; undefined without a swarm. */
   readonly fleet: Fleet | undefined
+  readonly diagnostics: SwarmDiagnostics
   /** What was bound; empty before `start`. */
   readonly addresses: readonly HostPort[]
   readonly laneAddresses: readonly HostPort[]
@@ -154,12 +158,17 @@ export async function openSwarm(
     { members: node, work: config.prewarm ? components.prewarm : undefined, clock: steadyClock, log },
     FLEET_PREWARM_TIMING,
   )
+  const dialBack = new DialBack(
+    { members: node, certificate, own: () => ownAddresses(node, server.port), clock: steadyClock, log },
+    DIAL_BACK_TIMING,
+  )
   const announcer = new Announcer({ content, directory })
   // Not even on loopback: any user of this host could be a peer there, pull what others may and answer for tags.
   const isMember = keys.length > 0 || config.allowPeers.length > 0 || config.open
   return {
     swarm: isMember ? swarm : noSwarm,
     fleet: isMember ? fleet : undefined,
+    diagnostics: new SwarmDiagnostics({ members: node, dialBack, refusals: () => node.refusals }, { isMember }),
     view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
     get figures() {
       return {
@@ -201,6 +210,7 @@ export async function openSwarm(
       swarm.start()
       stack.defer(() => swarm.stop())
       stack.defer(() => fleet.stop())
+      stack.defer(() => dialBack.stop())
       stack.defer(() => node.stop())
       await node.start()
       directory.start()
@@ -209,6 +219,14 @@ export async function openSwarm(
       stack.defer(() => announcer.stop())
     },
   }
+}
+
+/** Under which others are told to find this agent. */
+function ownAddresses(node: SwarmNode, lanePort: number): { swarm: HostPort[]; lane: HostPort[] } {
+  const swarm = node.libp2p.getMultiaddrs().flatMap((address) => parseMultiaddr(withoutId(address)) ?? [])
+  const hosts = node.advertisedHosts.length > 0 ? node.advertisedHosts : swarm.map(({ host }) => host)
+  const lane = lanePort === 0 ? [] : [...new Set(hosts)].map((host) => ({ host, port: lanePort }))
+  return { swarm, lane }
 }
 
 async function identityIn(dir: string | undefined, log: Logger): Promise<Identity> {

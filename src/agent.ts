@@ -24,6 +24,7 @@ import { hasCode } from './errors.ts'
 import { AdminServer } from './facade/admin-server.ts'
 import { BodySender } from './facade/body-sender.ts'
 import { PullLog } from './facade/pull-log.ts'
+import { ClientSightings } from './facade/client-sightings.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
 import { StatusPage } from './facade/status-page.ts'
@@ -266,7 +267,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     },
   }
   const pullLog: PullLog = new PullLog({ services, clock })
-  const facade = openFacade(live, log, {
+  const clients = new ClientSightings({ clock })
+  const facade = openFacade(live, log, { clients,
     services: pullLog.services,
     upstream,
     metrics,
@@ -278,6 +280,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       store,
       blobs,
       prewarmer,
+      clients: () => clients.list(),
+      diagnostics: agentSwarm?.diagnostics,
       history,
       namesOf: (digest) => pullLog.namesOf(digest),
       clock,
@@ -423,6 +427,7 @@ function openFacade(
   log: Logger,
   parts: {
     services: PullServices
+    clients: ClientSightings
     upstream: () => UpstreamRules
     metrics: Metrics
     instanceId: string
@@ -448,7 +453,10 @@ function openFacade(
       },
     },
   )
-  const handle = (...raw: Parameters<RegistryRoutes['handle']>): Promise<void> => routes.handle(...raw)
+  const handle = (...raw: Parameters<RegistryRoutes['handle']>): Promise<void> => {
+    parts.clients.note(raw[0].headers['user-agent'])
+    return routes.handle(...raw)
+  }
   const { listen, idleClient } = live.config.facade
   return new FacadeServer({ handle, log: facadeLog }, { ...listen, idleMs: idleClient })
 }

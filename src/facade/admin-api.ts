@@ -3,6 +3,8 @@ import type { Abortable } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PrewarmRequest } from '../prewarm/prewarm-events.ts'
 import type { PreparedPrewarm } from '../prewarm/prewarmer.ts'
+import type { ClientSighting } from './client-sightings.ts'
+import type { Diagnosis } from './diagnosis-api.ts'
 import type { TransfersAnswer } from './transfers-api.ts'
 
 export interface AgentStatus {
@@ -27,6 +29,8 @@ export interface AgentStatus {
     readonly writable: boolean
   }
   readonly transfers: readonly TransferStatus[]
+  /** Programs that asked for something since the agent started, those seen last first. */
+  readonly clients: readonly ClientSighting[]
   readonly traffic: Traffic
   /** Undefined when the agent takes part in none. */
   readonly swarm?: SwarmStatus | undefined
@@ -140,6 +144,8 @@ export interface AdminBackend {
   /** Reads every blob again; bad ones are removed. Ends early when the signal aborts. */
   verify(options: Abortable): AsyncIterable<VerifyEvent>
   gc(options: Abortable): Promise<GcResult>
+  /** Asks other agents to connect back: takes seconds. */
+  diagnose(options: Abortable): Promise<Diagnosis>
   /** @throws ShoalError when the request makes no sense; what comes of it is told as it runs */
   prewarm(request: PrewarmRequest): PreparedPrewarm
   /** @throws ShoalError BLOB_UNKNOWN */

@@ -46,6 +46,7 @@ export function addAdminRoutes(
     await streamVerify(reply, backend, log)
   })
   addPrewarmRoute(app, { backend, log })
+  app.post('/api/diagnose', (_request, reply) => withClientSignal(reply, (signal) => backend.diagnose({ signal })))
   app.post('/api/gc', (_request, reply) => withClientSignal(reply, (signal) => backend.gc({ signal })))
   app.delete<{ Params: { digest: string } }>('/api/blobs/:digest', (request) =>
     backend.remove(parseDigest(request.params.digest)),

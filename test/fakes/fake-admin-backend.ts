@@ -9,6 +9,7 @@ import type {
   RemoveResult,
   VerifyEvent,
 } from '../../src/facade/admin-api.ts'
+import type { Diagnosis } from '../../src/facade/diagnosis-api.ts'
 import type { TransfersAnswer } from '../../src/facade/transfers-api.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { PrewarmRequest } from '../../src/prewarm/prewarm-events.ts'
@@ -27,6 +28,7 @@ export const STATUS: AgentStatus = {
   },
   store: { dir: '/var/lib/shoal', blobs: 2, bytes: 1_610_612_736, quotaBytes: 53_687_091_200, writable: true },
   transfers: [{ digest: `sha256:${'c'.repeat(64)}`, size: 1_048_576, verifiedChunks: 3, chunks: 4, readers: 2 }],
+  clients: [{ family: 'docker', requests: 5, lastSeenAt: 1_700_000_000_000 }],
   traffic: { fromOrigin: 1_048_576, fromPeers: 3_145_728, wasted: 2_048, toPeers: 5_242_880 },
   swarm: { id: '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X', connected: 7, banned: 1 },
 }
@@ -40,6 +42,7 @@ export class FakeAdminBackend implements AdminBackend {
   moving: TransfersAnswer = { transfers: [], ended: [] }
   verifyEvents: (options: Abortable) => AsyncIterable<VerifyEvent> = async function* () {}
   collect: () => Promise<GcResult> = async () => ({ removedBlobs: 1, removedBytes: 2_048, blobs: 1, bytes: 10 })
+  diagnosis: Diagnosis = { now: 0 }
   prepare: (request: PrewarmRequest) => PreparedPrewarm = () => async () => {}
   readonly removed: Digest[] = []
 
@@ -73,6 +76,10 @@ export class FakeAdminBackend implements AdminBackend {
 
   prewarm(request: PrewarmRequest): PreparedPrewarm {
     return this.prepare(request)
+  }
+
+  async diagnose(): Promise<Diagnosis> {
+    return this.diagnosis
   }
 
   async remove(digest: Digest): Promise<RemoveResult> {
