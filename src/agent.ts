@@ -23,14 +23,14 @@ import type { Config } from './config.ts'
 import { hasCode } from './errors.ts'
 import { AdminServer } from './facade/admin-server.ts'
 import { BodySender } from './facade/body-sender.ts'
-import { PullLog } from './facade/pull-log.ts'
 import { ClientSightings } from './facade/client-sightings.ts'
+import { PullLog } from './facade/pull-log.ts'
 import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
 import { StatusPage } from './facade/status-page.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
-import type { Platform } from './oci/manifest.ts'
 import { LiveConfig } from './live-config.ts'
+import type { Platform } from './oci/manifest.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
 import type { UpstreamRules } from './oci/upstream.ts'
 import { DockerCredentials } from './origin/credentials.ts'
@@ -268,7 +268,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   }
   const pullLog: PullLog = new PullLog({ services, clock })
   const clients = new ClientSightings({ clock })
-  const facade = openFacade(live, log, { clients,
+  const facade = openFacade(live, log, {
+    clients,
     services: pullLog.services,
     upstream,
     metrics,

@@ -59,7 +59,7 @@ export class ClientSightings {
   /** Seen last first. */
   list(): ClientSighting[] {
     return [...this.#seen]
-      .map(([family, seen]) => ({ family, ...seen }))
+      .map(([family, { requests, lastSeenAt }]) => ({ family, requests, lastSeenAt }))
       .sort((a, b) => b.lastSeenAt - a.lastSeenAt || (a.family < b.family ? -1 : 1))
   }
 }

@@ -1,7 +1,7 @@
 import type { AgentStatus } from '../../facade/admin-api.ts'
 import { formatBytes } from '../../util/byte-size.ts'
 import { formatDuration } from '../../util/duration.ts'
-import { facts, json, table } from '../output.ts'
+import { ago, facts, json, table } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
 
 export async function status({ client, json: asJson, print }: CommandContext): Promise<void> {
@@ -24,6 +24,7 @@ function describe(now: AgentStatus): string {
       `${formatBytes(traffic.fromOrigin)} from registries, ${formatBytes(traffic.fromPeers)} from peers${wasted(traffic)}`,
     ],
     ['Sent', `${formatBytes(traffic.toPeers)} to peers`],
+    ['Clients', seen(now)],
     ['Transfers', transfers.length === 0 ? 'none' : `${transfers.length} running`],
   ])
   if (transfers.length === 0) return summary
@@ -34,6 +35,12 @@ function describe(now: AgentStatus): string {
     String(readers),
   ])
   return `${summary}\n${table(['DIGEST', 'SIZE', 'CHUNKS', 'READERS'], rows, [1, 2, 3])}`
+}
+
+/** Those seen last first. */
+function seen({ clients }: AgentStatus): string {
+  const now = Date.now()
+  return clients.map(({ family, lastSeenAt }) => `${family} ${ago(lastSeenAt, now)}`).join(', ') || 'none seen'
 }
 
 function wasted({ wasted }: AgentStatus['traffic']): string {
