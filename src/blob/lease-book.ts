@@ -3,8 +3,8 @@ import type { Clock } from '../util/clock.ts'
 import type { LeasesView } from './chunk-scheduler.ts'
 import type { Lease, LeaseAsk } from './ports.ts'
 
-/** An answer without a chunk is not followed by the next ask at once. */
-const PAUSE_MS = 100
+/** An answer without a chunk says when the next ask is in order. */
+const PAUSE_MS = { min: 50, max: 5_000 } as const
 
 export interface LeaseBookInit {
   readonly chunks: number
@@ -55,7 +55,7 @@ export class LeaseBook {
         this.#owed.add(chunk)
       }
     }
-    if (ranges.length === 0) this.#pauseUntil = now + PAUSE_MS
+    if (ranges.length === 0) this.#pauseUntil = now + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, forMs))
   }
 
   view(now: number): LeasesView {

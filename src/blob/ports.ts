@@ -241,7 +241,7 @@ export interface LeaseAsk {
 export interface Lease {
   /** Empty: others are fetching what was asked for. */
   readonly ranges: readonly ChunkRange[]
-  /** Milliseconds for which it holds. */
+  /** Milliseconds for which it holds; without a chunk, before which it is no use to ask again. */
   readonly forMs: number
   /** Agents that take part in the blob's swarm, this one included. */
   readonly members: number

@@ -9,13 +9,14 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
-import { type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
+import { type Snapshot, type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
 import { BringerBook, ChunkWriter, type ChunkWriterEvents } from './chunk-writer.ts'
 import { LeaseBook } from './lease-book.ts'
 import type { ChunkSource, Lease, LeaseAsk, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
 import { Run, type Stop } from './run.ts'
+import { snapshotOf } from './transfer-snapshot.ts'
 import { TransferSource } from './transfer-source.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
@@ -24,13 +25,6 @@ const WRITE_QUEUE_BYTES = 512 * 1024
 const WATCH_MS = 200
 /** So long news of the swarm are waited for when nobody has what is missing. */
 const NEWS_MS = 5_000
-/** Signers that nothing has confirmed are believed with so many chunks while the origin can be asked. */
-const MAX_RISKS = 2
-/** Of chunks that members say they got from the origin, one of them is believed with so many times what each would have to fetch. */
-const FAIR_SHARES = 2
-/** An origin that brought nothing for so long confirms nobody. */
-const CONFIRM_MS = 1_500
-
 export interface RunsEvents extends ChunkWriterEvents {
   /** Nothing more will come: every source is given up, or the store refuses. */
   failed(error: ShoalError): void
@@ -63,10 +57,6 @@ export interface RunsInit {
   /** As `Snapshot.offset`. */
   readonly offset: number
 }
-
-type Risks = ReturnType<ChunkTrust['risks']>
-
-const NO_RISKS: Risks = { risky: 0, bySigner: new Map() }
 
 interface OpenedBody {
   readonly body: SourceBody
@@ -289,70 +279,25 @@ export class TransferRuns {
 
   // ------------------------------------------------------------------------------------------------- what to fetch
 
-  #snapshot(): Parameters<typeof scheduleRuns>[0] {
-    const { partial, trust, events, clock } = this.#components
+  #snapshot(): Snapshot {
+    const { partial, chunks, trust, events, clock, sharing } = this.#components
     const now = clock()
-    const usable = this.#sources.filter(
-      (source) => source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now),
-    )
-    const hasOrigin = usable.some(({ source }) => source.kind === 'origin')
-    const hasPeers = usable.some(({ source }) => source.kind === 'peer')
-    const runs = [...this.#all()].filter((run) => run.next < run.end)
-    const views = runs.map((run) => run.view(partial.plan, now))
-    const landing = new Set<number>()
-    for (const [at, view] of views.entries()) {
-      for (let index = runs[at]?.next ?? view.next; index < view.next; index++) landing.add(index)
-    }
-    const leases = this.#components.sharing.isNeeded ? this.#leases.view(now) : undefined
-    // Counting them takes a look at every chunk.
-    let counted: Risks | undefined
-    const risks = (): Risks => {
-      counted ??= hasPeers ? this.#risks() : NO_RISKS
-      return counted
-    }
-    const isConfirmable = this.hasOrigin && now - this.#ownAt <= CONFIRM_MS
-    const fairShare = Math.max(MAX_RISKS, Math.ceil((FAIR_SHARES * partial.plan.count) / (leases?.members ?? 1)))
-    const share = {
-      leaves: (signer: string): boolean => leases !== undefined && (risks().bySigner.get(signer) ?? 0) < fairShare,
-    }
-    return {
+    const isUsable = (source: TransferSource): boolean =>
+      source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now)
+    return snapshotOf({
       plan: partial.plan,
-      stateOf: (index) => (landing.has(index) ? 'there' : trust.stateOf(index)),
-      runs: views,
-      sources: usable.map((source) =>
-        source.view(this.#unjudged(source, runs), (index) => trust.mayComeFrom(source.key, index)),
-      ),
-      wanted: events.wanted(),
-      mayFetch: (index) => (hasOrigin && this.#isOriginsAlone(index) ? 'no' : trust.mayFetch(index, share)),
-      ageMs: now - this.#beganAt,
-      get riskLeft() {
-        if (!isConfirmable) return Number.POSITIVE_INFINITY
-        let taken = risks().risky
-        for (const count of risks().bySigner.values()) taken += Math.max(0, count - fairShare)
-        return MAX_RISKS - taken
-      },
-      isReleased: (index) => trust.isReleasedFromPeers(index),
-      isUndisputed: (index) => trust.isUndisputed(index),
+      now,
+      beganAt: this.#beganAt,
+      ownAt: this.#ownAt,
       offset: this.#offset,
-      leases,
-    }
-  }
-
-  /** Where readers may have seen the first bytes as the origin sent them, one agent's false word must not make them wrong. */
-  #isOriginsAlone(index: number): boolean {
-    const { chunks, trust } = this.#components
-    return trust.isCautious || (chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index))
-  }
-
-  #unjudged(source: TransferSource, runs: readonly Run[]): number {
-    const asked = runs.reduce((sum, run) => sum + (run.source === source ? run.end - run.next : 0), 0)
-    return asked + this.#bringers.count(source)
-  }
-
-  #risks(): Risks {
-    const covered = new Set<number>()
-    for (const run of this.#all()) if (!run.isTrusted) for (let c = run.next; c < run.end; c++) covered.add(c)
-    return this.#components.trust.risks((index) => covered.has(index))
+      sources: this.#sources.filter(isUsable),
+      runs: [...this.#all()].filter((run) => run.next < run.end),
+      chunks,
+      trust,
+      bringers: this.#bringers,
+      wanted: events.wanted(),
+      leases: sharing.isNeeded ? this.#leases.view(now) : undefined,
+    })
   }
 
   #carryOutStep(step: Step): void {

@@ -99,7 +99,7 @@ describe('a transfer that shares the origin', () => {
 
   it('believes one member only with twice its share of what members say they fetched', async () => {
     const world = new TransferWorld(BLOB)
-    const transfer = await begin(world, () => ({ ranges: [], forMs: 60_000, members: 7 }))
+    const transfer = await begin(world, () => ({ ranges: [], forMs: 10, members: 7 }))
     const only = chunkHashesOf(BLOB).map((_, index) => index)
     const liar = new FakePeer('liar', BLOB)
     world.swarm.add(liar, statementOf('liar', world.digest, BLOB, { only }))
