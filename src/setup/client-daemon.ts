@@ -32,12 +32,13 @@ export class ClientDaemon {
   }
 
   /**
-   * docker does not start when a setting is both in its file and on its command line.
+   * For docker, which does not start when a setting is both in its file and on its command line.
+   * @param file daemon.json, as the client sees it
    * @throws ShoalError SETUP_REFUSED when the running daemon would not take the setting
    */
   checkCommandLine(file: string): void {
     const pid = this.#pid()
-    if (this.#daemon.program !== 'dockerd' || pid === undefined) return
+    if (pid === undefined) return
     const argv = procFile(pid, 'cmdline').split('\0')
     if (argv.some((argument) => /^--?registry-mirror(?:=|$)/.test(argument))) {
       throw refused(

@@ -24,7 +24,7 @@ export interface ContainerdConfig {
   readonly imports: readonly string[]
 }
 
-/** @throws ShoalError SETUP_REFUSED for what is no TOML, and for settings that exclude folders */
+/** @throws ShoalError SETUP_REFUSED */
 export function readContainerdConfig(path: string, text: string): ContainerdConfig {
   const file = parseToml(path, text)
   const { version = Object.keys(file.value).length === 0 ? 2 : 1 } = file.value
@@ -32,21 +32,26 @@ export function readContainerdConfig(path: string, text: string): ContainerdConf
   if (registryKey === undefined) throw refused(`${path} is of version ${String(version)}, which is not known here.`)
   const registry = valueAt(file.value, registryKey) ?? {}
   if (!isTomlTable(registry)) throw refused(`${path}: ${registryKey.join('.')} is no table.`)
-  const { config_path: configPath, mirrors, configs } = registry
+  const { config_path: configPath } = registry
   if (configPath !== undefined && typeof configPath !== 'string') throw refused(`${path}: config_path is no text.`)
-  const excluding = isFilled(mirrors) ? 'mirrors' : hasTls(configs) ? 'configs' : undefined
-  if (excluding !== undefined && !configPath) {
-    throw refused(
-      `${path} has registry.${excluding}, and with that containerd takes no config_path. Move it to ` +
-        'certs.d/HOST/hosts.toml by hand first: https://github.com/containerd/containerd/blob/main/docs/hosts.md',
-    )
-  }
   return {
     file,
     registryKey,
     configPath,
     criDisabled: textsOf(file.value['disabled_plugins']).some((name) => CRI_NAMES.has(name)),
     imports: textsOf(file.value['imports']),
+  }
+}
+
+/** @throws ShoalError SETUP_REFUSED for settings with which containerd refuses a config_path */
+export function checkTakesConfigPath({ file, registryKey }: ContainerdConfig): void {
+  const tables = { mirrors: isFilled, configs: hasTls }
+  for (const [name, excludes] of Object.entries(tables)) {
+    if (!excludes(valueAt(file.value, [...registryKey, name]))) continue
+    throw refused(
+      `${file.path} has registry.${name}, and with that containerd takes no config_path. Move it to ` +
+        'certs.d/HOST/hosts.toml by hand first: https://github.com/containerd/containerd/blob/main/docs/hosts.md',
+    )
   }
 }
 

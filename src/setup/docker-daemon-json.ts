@@ -1,4 +1,5 @@
 /** docker's daemon.json, strict JSON: https://docs.docker.com/reference/cli/dockerd/#daemon-configuration-file */
+import { isDeepStrictEqual } from 'node:util'
 import { applyEdits, type FormattingOptions, modify, type ParseError, parse, printParseErrorCode } from 'jsonc-parser'
 import { lineEnd, linesOf } from './lines.ts'
 import { isMirror } from './mirror.ts'
@@ -13,11 +14,12 @@ type Settings = { readonly [key: string]: unknown }
 /** With the mirror before all others. @throws ShoalError SETUP_REFUSED */
 export function addDockerMirror(path: string, text: string | undefined, mirror: Mirror): string {
   if (text === undefined || text.trim() === '') return `{\n  "${KEY}": [\n    ${JSON.stringify(mirror.url)}\n  ]\n}\n`
-  const mirrors = mirrorsOf(path, text)
-  if (mirrors === undefined) return edit(text, [KEY], [mirror.url])
-  const first = mirrors[0]
+  const old = mirrorsOf(path, text)
+  const [first] = old ?? []
   if (first !== undefined && isMirror(mirror, first)) return text
-  return edit(withoutMirror(text, mirrors, mirror), [KEY, 0], mirror.url, true)
+  const list = [mirror.url, ...others(old ?? [], mirror)]
+  if (old === undefined || list.length <= old.length) return withMirrors(path, text, list)
+  return checked(path, text, list, edit(text, [KEY, 0], mirror.url, true))
 }
 
 /**
@@ -25,11 +27,12 @@ export function addDockerMirror(path: string, text: string | undefined, mirror: 
  * @throws ShoalError SETUP_REFUSED
  */
 export function removeDockerMirror(path: string, text: string, mirror: Mirror, before: string | undefined): string {
-  const mirrors = mirrorsOf(path, text)
+  const now = mirrorsOf(path, text)
   const old = before === undefined ? undefined : mirrorsOf(path, before)
-  if (mirrors === undefined || old?.some((url) => isMirror(mirror, url))) return text
-  const left = withoutMirror(text, mirrors, mirror)
-  return old === undefined && mirrorsOf(path, left)?.length === 0 ? edit(left, [KEY], undefined) : left
+  if (now === undefined || old?.some((url) => isMirror(mirror, url))) return text
+  const list = others(now, mirror)
+  if (list.length === now.length) return text
+  return withMirrors(path, text, old === undefined && list.length === 0 ? undefined : list)
 }
 
 export function dockerSettings(path: string, text: string): Settings {
@@ -58,12 +61,19 @@ function mirrorsOf(path: string, text: string): string[] | undefined {
   throw refused(`${path}: ${KEY} is not a list of texts. Nothing was changed.`)
 }
 
-function withoutMirror(text: string, mirrors: readonly string[], mirror: Mirror): string {
-  let left = text
-  for (let index = mirrors.length - 1; index >= 0; index--) {
-    if (isMirror(mirror, mirrors[index] ?? '')) left = edit(left, [KEY, index], undefined)
-  }
-  return left
+function others(mirrors: readonly string[], mirror: Mirror): string[] {
+  return mirrors.filter((url) => !isMirror(mirror, url))
+}
+
+function withMirrors(path: string, text: string, mirrors: readonly string[] | undefined): string {
+  return checked(path, text, mirrors, edit(text, [KEY], mirrors))
+}
+
+/** What an edit of `before` gave: the list is as wanted, and all else is as it was. */
+function checked(path: string, before: string, mirrors: readonly string[] | undefined, after: string): string {
+  const { [KEY]: _, ...rest } = dockerSettings(path, before)
+  if (isDeepStrictEqual(dockerSettings(path, after), { ...rest, ...(mirrors && { [KEY]: mirrors }) })) return after
+  throw refused(`${path} can't be edited safely. Write by hand: "${KEY}": ${JSON.stringify(mirrors ?? [])}`)
 }
 
 function edit(text: string, key: (string | number)[], value: unknown, insert = false): string {

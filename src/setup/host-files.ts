@@ -2,6 +2,7 @@
  * The configuration files of a host, or of a folder that is one's root. Links are followed as that host would: none
  * leads out of the root. Reading is bounded, and what is not plain UTF-8 text is refused.
  */
+import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -95,22 +96,25 @@ export class HostFiles {
   /** Writes a new file beside `path`, for `replace`. @returns its full path @throws ShoalError SETUP_REFUSED */
   stage(path: string, text: string, attributes: FileAttributes | undefined): string {
     const target = this.resolve(path)
-    const staged = join(posix.dirname(target), `.${posix.basename(target)}.shoal-${process.pid}`)
-    const file = this.#try('write', path, () => openSync(staged, 'wx', 0o600))
-    if (file === undefined) throw refused(`cannot write ${path}: its folder is gone`)
-    try {
-      const bytes = Buffer.from(text)
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
-      if (attributes !== undefined) this.#try('write', path, () => fchownSync(file, attributes.uid, attributes.gid))
-      fchmodSync(file, attributes?.mode ?? NEW_FILE_MODE)
-      fsyncSync(file)
+    const staged = join(posix.dirname(target), `.${posix.basename(target)}.shoal-${randomUUID()}`)
+    const written = this.#try('write', path, () => {
+      const file = openSync(staged, 'wx', 0o600)
+      try {
+        const bytes = Buffer.from(text)
+        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+        if (attributes !== undefined) fchownSync(file, attributes.uid, attributes.gid)
+        fchmodSync(file, attributes?.mode ?? NEW_FILE_MODE)
+        fsyncSync(file)
+      } catch (error) {
+        unlinkSync(staged)
+        throw error
+      } finally {
+        closeSync(file)
+      }
       return staged
-    } catch (error) {
-      unlinkSync(staged)
-      throw error
-    } finally {
-      closeSync(file)
-    }
+    })
+    if (written === undefined) throw refused(`cannot write ${path}: its folder is gone`)
+    return written
   }
 
   /** Attributes of a file that belongs to whoever runs this. */
@@ -183,6 +187,8 @@ const HINTS: Partial<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   EBUSY: 'it is a mount of its own: mount the folder it is in instead',
   EISDIR: 'it is a folder',
+  ENOSPC: 'the disk is full',
+  ELOOP: 'too many links',
 }
 
 function codeOf(error: unknown): string {

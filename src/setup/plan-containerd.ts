@@ -1,5 +1,10 @@
 import { posix } from 'node:path'
-import { type ContainerdConfig, readContainerdConfig, setConfigPath } from './containerd-config.ts'
+import {
+  type ContainerdConfig,
+  checkTakesConfigPath,
+  readContainerdConfig,
+  setConfigPath,
+} from './containerd-config.ts'
 import { certificateDirs, DEFAULT_HOST, hostDir, hostDirs, planHostsFile } from './hosts-dir.ts'
 import { DOCKER_CERTS } from './plan-docker.ts'
 import { refused } from './setup-error.ts'
@@ -16,6 +21,7 @@ export function planContainerd(files: SetupFiles, init: PlanInit): Plan {
   const given = configPathOf(files, config)
   const roots = rootsOf(path, given)
   const needed = !given && !config.criDisabled
+  if (needed) for (const one of [config, ...importsOf(files, config)]) checkTakesConfigPath(one)
   const main = needed ? [{ path, before, after: setConfigPath(config, CONTAINERD_CERTS) }] : []
   const dirs = hostDirsOf(files, roots, init.registries)
   const hosts = dirs.map((dir) => planHostsFile(files, dir, { mirror: init.mirror, client: 'containerd' }))
@@ -39,15 +45,15 @@ export function containerdRoots(files: SetupFiles, file: string | undefined): st
 
 /** What counts in the end: an imported file overrides the one that imports it. */
 function configPathOf(files: SetupFiles, config: ContainerdConfig): string | undefined {
-  let found = config.configPath
-  for (const pattern of config.imports) {
-    for (const path of matching(files, posix.resolve(posix.dirname(config.file.path), pattern))) {
-      const text = files.read(path)
-      if (text === undefined || path === config.file.path) continue
-      found = readContainerdConfig(path, text).configPath || found
-    }
-  }
-  return found
+  return [config, ...importsOf(files, config)].map(({ configPath }) => configPath).findLast(Boolean)
+}
+
+function importsOf(files: SetupFiles, { file, imports }: ContainerdConfig): ContainerdConfig[] {
+  const patterns = imports.map((pattern) => posix.resolve(posix.dirname(file.path), pattern))
+  return patterns
+    .flatMap((pattern) => matching(files, pattern))
+    .filter((path) => path !== file.path)
+    .map((path) => readContainerdConfig(path, files.read(path) ?? ''))
 }
 
 /** Files of a pattern with `*` in its last part. */

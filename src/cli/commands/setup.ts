@@ -5,6 +5,7 @@ import { CLIENTS, isReadPerPull } from '../../setup/client-kinds.ts'
 import { ClientSetup, diffOf, type SetupStep } from '../../setup/client-setup.ts'
 import { HostFiles } from '../../setup/host-files.ts'
 import { mirrorAt, parseMirror } from '../../setup/mirror.ts'
+import { DAEMON_JSON } from '../../setup/plan-docker.ts'
 import { CLIENT_NAMES, type ClientName, type Mirror } from '../../setup/setup-types.ts'
 import type { HostPort } from '../../util/host-port.ts'
 import { CliError } from '../cli-error.ts'
@@ -45,7 +46,7 @@ export async function setup(name: string, options: SetupOptions, { config, print
   const { daemon } = CLIENTS[client]
   const running = daemon && options.reload ? new ClientDaemon({ files }, { daemon }) : undefined
   const step = options.undo ? clientSetup.planUndo({ file: options.file }) : plan(clientSetup, options, config())
-  if (!options.undo) running?.checkCommandLine(step.changes[0]?.path ?? '')
+  if (client === 'docker' && !options.undo) running?.checkCommandLine(options.file ?? DAEMON_JSON)
   const isOnlyShown = options.print || options.dryRun
   const report = options.json ? undefined : print
   if (options.print) report?.(printed(step))
@@ -73,11 +74,19 @@ function plan(clientSetup: ClientSetup, options: SetupOptions, config: SetupConf
   const mirror: Mirror = options.mirror === undefined ? mirrorAt(config.facade) : parseMirror(options.mirror)
   return clientSetup.planSetup({
     mirror,
-    registries: options.registry.length === 0 ? undefined : options.registry.map(parseRegistry),
+    registries: options.registry.length === 0 ? undefined : options.registry.map(registryOf),
     knownRegistries: config.registries,
     defaultRegistry: config.defaultRegistry,
     file: options.file,
   })
+}
+
+function registryOf(text: string): string {
+  try {
+    return parseRegistry(text)
+  } catch (cause) {
+    throw new CliError(`--registry: expected a registry, host or host:port: ${text}`, { cause, exitCode: 2 })
+  }
 }
 
 async function reread(running: ClientDaemon, { restart }: SetupOptions): Promise<DaemonOutcome> {
