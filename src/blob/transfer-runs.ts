@@ -17,7 +17,8 @@ import { LeaseBook } from './lease-book.ts'
 import type { ChunkSource, Lease, LeaseAsk, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
 import { Run, type Stop } from './run.ts'
 import { snapshotOf } from './transfer-snapshot.ts'
-import { TransferSource } from './transfer-source.ts'
+import type { TransferSource } from './transfer-source.ts'
+import { TransferSources } from './transfer-sources.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
 const WRITE_QUEUE_BYTES = 512 * 1024
@@ -72,14 +73,13 @@ interface Running {
 export class TransferRuns {
   readonly #components: RunsComponents
   readonly #offset: number
-  readonly #sources: TransferSource[] = []
+  readonly #sources = new TransferSources()
   readonly #runs = new Map<number, Running>()
   readonly #bringers = new BringerBook()
   readonly #writer: ChunkWriter
   readonly #leases: LeaseBook
   #lastId = 0
   #stopped = false
-  #originFrom = 0
   readonly #beganAt: number
   #ownAt: number
   #newsUntil = Number.NEGATIVE_INFINITY
@@ -101,42 +101,35 @@ export class TransferRuns {
 
   /** Whether an origin may be asked now. */
   get hasOrigin(): boolean {
-    const now = this.#components.clock()
-    return this.#sources.some((source) => source.source.kind === 'origin' && source.isUsable(now))
+    return this.#sources.hasOrigin(this.#components.clock())
   }
 
-  /** @param key tells sources apart; one of which another is in use is not taken */
+  /** As `TransferSources.add`. */
   addSource(source: ChunkSource, key: string): void {
-    if (this.#sources.some((known) => known.key === key && known.error === undefined)) return
-    this.#sources.push(new TransferSource(source, key))
+    this.#sources.add(source, key)
   }
 
   /** The origin could not be had when the transfer began. */
   originFailed(source: ChunkSource, error: ShoalError): void {
-    const known = this.#sources.find((candidate) => candidate.source === source)
-    known?.failed(error, { now: this.#components.clock(), gained: false, hasOthers: true, from: 0, to: 0 })
+    this.#sources
+      .of(source)
+      .failed(error, { now: this.#components.clock(), gained: false, hasOthers: true, from: 0, to: 0 })
   }
 
   /** The origin is not asked for so long, for peers may be found meanwhile. */
   holdOrigin(ms: number): void {
-    this.#originFrom = this.#components.clock() + ms
+    this.#sources.holdOrigin(this.#components.clock() + ms)
   }
 
   /** One that states another size than what is here of the blob is not taken, nor one that was given up. */
   addPeer(peer: PeerSource): void {
-    if (peer.size !== this.#components.partial.plan.size) return
-    const known = this.#sources.find(({ key, source }) => key === peer.id && source.kind === 'peer')
-    if (known?.error !== undefined) return
-    if (known !== undefined) this.#sources.splice(this.#sources.indexOf(known), 1)
-    this.#sources.push(new TransferSource(peer, peer.id))
-    this.news(NEWS_MS)
+    if (peer.size === this.#components.partial.plan.size && this.#sources.addPeer(peer)) this.news(NEWS_MS)
   }
 
   removePeer(peer: PeerSource): void {
-    const at = this.#sources.findIndex(({ source }) => source === peer)
-    if (at < 0 || this.#sources[at]?.error !== undefined) return
-    const [gone] = this.#sources.splice(at, 1)
-    for (const { run } of this.#runs.values()) if (run.source === gone) void this.#cutShort(run)
+    const gone = this.#sources.removePeer(peer)
+    if (gone === undefined) return
+    for (const run of this.#all()) if (run.source === gone) void this.#cutShort(run)
     this.schedule()
   }
 
@@ -148,7 +141,7 @@ export class TransferRuns {
 
   /** Nobody else will be found. */
   endOfNews(): void {
-    if (!this.#sources.some(({ source, error }) => source.kind === 'peer' && error === undefined)) this.#newsUntil = 0
+    if (!this.#sources.hasPeers) this.#newsUntil = 0
     this.schedule()
   }
 
@@ -161,8 +154,7 @@ export class TransferRuns {
     body: SourceBody,
     { stop, askedBytes }: { stop: Stop; askedBytes: number | undefined },
   ): void {
-    const state = this.#sources.find((known) => known.source === source)
-    if (state === undefined) throw new ShoalError('INTERNAL', 'the source was not added')
+    const state = this.#sources.of(source)
     const { plan } = this.#components.partial
     const isPart = askedBytes !== undefined && askedBytes < plan.size
     const askedEnd = isPart ? Math.ceil(askedBytes / plan.chunkBytes) : plan.count
@@ -242,12 +234,8 @@ export class TransferRuns {
 
   /** What these peers state was contradicted: they are not asked for now. */
   doubt(peers: Iterable<string>): void {
-    const doubted = new Set(peers)
-    for (const source of this.#sources) {
-      if (source.peer === undefined || !doubted.has(source.key)) continue
-      source.doubt()
-      for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
-    }
+    const doubted = this.#sources.doubt(new Set(peers))
+    for (const run of this.#all()) if (doubted.includes(run.source)) void this.#cutShort(run)
   }
 
   /** The answer to what was asked for. */
@@ -263,7 +251,7 @@ export class TransferRuns {
 
   /** Whoever did not have the wanted version of a chunk may be asked again. */
   forgetLacks(): void {
-    for (const source of this.#sources) source.forgetLacks()
+    this.#sources.forgetLacks()
   }
 
   /** Ends every run that is still fetching; nothing starts any more. */
@@ -282,15 +270,13 @@ export class TransferRuns {
   #snapshot(): Snapshot {
     const { partial, chunks, trust, events, clock, sharing } = this.#components
     const now = clock()
-    const isUsable = (source: TransferSource): boolean =>
-      source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now)
     return snapshotOf({
       plan: partial.plan,
       now,
       beganAt: this.#beganAt,
       ownAt: this.#ownAt,
       offset: this.#offset,
-      sources: this.#sources.filter(isUsable),
+      sources: this.#sources.usable(now),
       runs: [...this.#all()].filter((run) => run.next < run.end),
       chunks,
       trust,
@@ -302,7 +288,7 @@ export class TransferRuns {
 
   #carryOutStep(step: Step): void {
     if (step.type === 'start') {
-      const source = this.#sources.find(({ id, error }) => id === step.source && error === undefined)
+      const source = this.#sources.byId(step.source)
       if (source !== undefined) this.#launch(source, step, new AbortController())
       if (step.isSpare) this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
       return
@@ -328,23 +314,15 @@ export class TransferRuns {
     clearTimeout(this.#timer)
     const { chunks, clock } = this.#components
     const now = clock()
-    const wakeAt = this.#sources.filter(({ error, restUntil }) => error === undefined && restUntil > now)
-    const times = wakeAt.map(({ restUntil }) => restUntil)
-    if (this.#originFrom > now) times.push(this.#originFrom)
+    const times = this.#sources.wakeTimes(now)
     // What others were given leave for may not come.
     if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) times.push(now + WATCH_MS)
     if ([...this.#all()].some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
     else if (this.#runs.size === 0 && chunks.absentCount > 0) {
       if (this.#newsUntil > now) times.push(Math.min(this.#newsUntil, now + WATCH_MS))
-      if (times.length === 0) return this.#components.events.failed(this.#reason)
+      if (times.length === 0) return this.#components.events.failed(this.#sources.reason)
     }
     if (times.length > 0) this.#timer = setTimeout(() => this.schedule(), Math.max(1, Math.min(...times) - now)).unref()
-  }
-
-  get #reason(): ShoalError {
-    const errors = this.#sources.filter(({ error }) => error !== undefined)
-    const worst = errors.findLast(({ source }) => source.kind === 'origin') ?? errors.at(-1)
-    return worst?.error ?? new ShoalError('ORIGIN_UNAVAILABLE', 'nobody to ask for the blob')
   }
 
   // --------------------------------------------------------------------------------------------------- fetching it
