@@ -369,7 +369,7 @@ export class Filling implements SwarmEvents {
   }
 
   gained(): void {
-    this.runs.news()
+    this.runs.gained()
   }
 
   left(peer: PeerSource): void {

@@ -24,6 +24,8 @@ import { TransferSources } from './transfer-sources.ts'
 const WRITE_QUEUE_BYTES = 512 * 1024
 /** How often it is looked whether peers are late while any runs. */
 const WATCH_MS = 200
+/** So long it takes until it counts what peers have gained. */
+const GAINED_MS = 5
 /** So long news of the swarm are waited for when nobody has what is missing. */
 const NEWS_MS = 5_000
 export interface RunsEvents extends ChunkWriterEvents {
@@ -84,6 +86,7 @@ export class TransferRuns {
   #ownAt: number
   #newsUntil = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
+  #listening: NodeJS.Timeout | undefined
 
   constructor(components: RunsComponents, init: RunsInit) {
     this.#components = components
@@ -137,6 +140,16 @@ export class TransferRuns {
   news(ms = NEWS_MS): void {
     this.#newsUntil = Math.max(this.#newsUntil, this.#components.clock() + ms)
     this.schedule()
+  }
+
+  /** Some peer has more. Many peers say so many times a second: they are heard together. */
+  gained(): void {
+    this.#newsUntil = Math.max(this.#newsUntil, this.#components.clock() + NEWS_MS)
+    if (this.#stopped) return
+    this.#listening ??= setTimeout(() => {
+      this.#listening = undefined
+      this.schedule()
+    }, GAINED_MS).unref()
   }
 
   /** Nobody else will be found. */
@@ -258,6 +271,7 @@ export class TransferRuns {
   stop(reason: string): void {
     this.#stopped = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#listening)
     for (const run of this.#all()) if (run.next < run.end) run.stop.abort(new DOMException(reason, 'AbortError'))
   }
 
