@@ -27,6 +27,11 @@ const LIVE: ReadonlySet<string> = new Set([
 /** Live between one secret and another: whether there is a swarm at all is decided at the start. */
 const SECRETS: ReadonlySet<string> = new Set(['swarm.secret', 'swarm.secretFile', 'swarm.previousSecretFile'])
 
+/** @param key such as `store.quota` @returns whether an agent that runs takes it over */
+export function isLive(key: string): boolean {
+  return LIVE.has(key) || SECRETS.has(key)
+}
+
 export interface ConfigChanges {
   /** Names of keys, such as `store.quota`. */
   readonly applied: readonly string[]

@@ -26,41 +26,53 @@ function listOf<T extends z.ZodType>(item: T) {
 
 export const swarmSection = z
   .strictObject({
-    enabled: z.boolean().default(true),
-    /** libp2p: finding each other, and what agents tell each other. */
-    listen: numericAddress.prefault('0.0.0.0:5051'),
-    /** The lane: bulk bytes. */
-    lane: address.prefault('0.0.0.0:5052'),
-    /** Addresses under which other agents reach this one, where it can't see them itself. */
-    advertise: listOf(agentAddress).prefault([]),
-    /** Whoever knows it belongs to the swarm. */
-    secret: secret.optional(),
-    /** A file that holds it. */
-    secretFile: z.string().min(1).optional(),
-    /** A file that holds the one before it: who knows that belongs to the swarm too, as long as this key is there. */
-    previousSecretFile: z.string().min(1).optional(),
-    /** Ids of the only agents that belong to the swarm; with none, whoever knows the secret. */
-    allowPeers: listOf(peerId).prefault([]),
-    /** A swarm without a secret and without a list of agents: whoever reaches this one belongs to it. */
-    open: z.boolean().default(false),
-    bootstrap: listOf(agentAddress).prefault([]),
-    mdns: z.boolean().default(false),
-    /** Agents of one zone are near each other. */
+    enabled: z.boolean().default(true).describe('Whether to take part in a swarm at all.'),
+    listen: numericAddress
+      .prefault('0.0.0.0:5051')
+      .describe('For other agents: finding each other, and what they tell each other. An IP address.'),
+    lane: address.prefault('0.0.0.0:5052').describe('For other agents: bulk bytes.'),
+    advertise: listOf(agentAddress)
+      .prefault([])
+      .describe("Addresses under which other agents reach this one, where it can't see them itself."),
+    secret: secret
+      .optional()
+      .describe('Whoever knows it belongs to the swarm; at least 16 characters. Better in a file or the environment.'),
+    secretFile: z.string().min(1).optional().describe('A file that holds it.'),
+    previousSecretFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'A file that holds the one before it: who knows that belongs to the swarm too, as long as this key is there.',
+      ),
+    allowPeers: listOf(peerId)
+      .prefault([])
+      .describe('Ids of the only agents that belong to the swarm; with none, whoever knows the secret.'),
+    open: z
+      .boolean()
+      .default(false)
+      .describe('A swarm without a secret and without a list of agents: whoever reaches this one belongs to it.'),
+    bootstrap: listOf(agentAddress)
+      .prefault([])
+      .describe('Agents to begin with: host, host:port or multiaddr. A name stands for all its addresses.'),
+    mdns: z.boolean().default(false).describe('Also look for agents on the local network.'),
     zone: z
       .string()
       .max(64)
       .regex(/^[\x20-\x7e]*$/, { error: 'expected printable ASCII' })
-      .default(''),
-    uploadRate: bytesPerSecond.prefault('unlimited'),
-    downloadRate: bytesPerSecond.prefault('unlimited'),
-    /** How long peers may answer before the origin is asked as well. */
-    headStart: milliseconds.prefault('10ms'),
-    /** How long bytes are held back for which one peer alone vouches. */
-    holdBack: milliseconds.prefault('10s'),
-    /** Tells other agents what tags this one saw, and asks them while the origin is out. */
-    shareTags: z.boolean().default(true),
-    /** Other agents may ask this one to bring images in. */
-    prewarm: z.boolean().default(true),
+      .default('')
+      .describe('Agents of one zone are near each other.'),
+    uploadRate: bytesPerSecond.prefault('unlimited').describe('To all peers together, each second.'),
+    downloadRate: bytesPerSecond.prefault('unlimited').describe('From all peers together, each second.'),
+    headStart: milliseconds
+      .prefault('10ms')
+      .describe('How long peers may answer before the registry is asked as well.'),
+    holdBack: milliseconds.prefault('10s').describe('How long bytes are held back for which one peer alone vouches.'),
+    shareTags: z
+      .boolean()
+      .default(true)
+      .describe("Tell other agents what tags this one saw, and ask them while the registry can't be asked."),
+    prewarm: z.boolean().default(true).describe('Other agents may ask this one to bring images in.'),
   })
   .superRefine(({ secret, secretFile, previousSecretFile, allowPeers, open }, context) => {
     if (previousSecretFile !== undefined && secret === undefined && secretFile === undefined)

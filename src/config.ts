@@ -11,74 +11,107 @@ import { ShoalError } from './errors.ts'
 import { closest } from './util/closest.ts'
 
 const registrySettings = z.strictObject({
-  plainHttp: z.boolean().default(false),
-  /** A PEM file with further authorities to trust. */
-  ca: z.string().optional(),
-  /** Base URLs that are asked before the registry itself. */
-  mirrors: z.array(z.url({ protocol: /^https?$/ })).default([]),
+  plainHttp: z.boolean().default(false).describe('Over http instead of https.'),
+  ca: z.string().optional().describe('A PEM file with further authorities to trust.'),
+  mirrors: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .default([])
+    .describe('Base URLs that are asked before the registry itself.'),
 })
 
-const schema = z.strictObject({
+export const configSchema = z.strictObject({
   facade: z
     .strictObject({
-      listen: address.prefault('127.0.0.1:5050'),
-      /** A request that has no first byte by then is answered with an error, so that the client goes elsewhere. */
-      firstByte: milliseconds.prefault('60s'),
-      /** A client that takes no byte for so long is cut off. */
-      idleClient: milliseconds.prefault('5m'),
-      /** How long running bodies may go on when the agent stops. */
-      drain: milliseconds.prefault('30s'),
+      listen: address
+        .prefault('127.0.0.1:5050')
+        .describe('Where clients of this host ask. For 127.0.0.1 it listens on ::1 too.'),
+      firstByte: milliseconds
+        .prefault('60s')
+        .describe(
+          'A request that has no first byte by then is answered with an error, so that the client goes elsewhere.',
+        ),
+      idleClient: milliseconds.prefault('5m').describe('A client that takes no byte for so long is cut off.'),
+      drain: milliseconds.prefault('30s').describe('How long running downloads may go on when the agent stops.'),
     })
     .prefault({}),
   admin: z
     .strictObject({
-      listen: address.prefault('127.0.0.1:5053'),
-      /** Names under which it may be asked beside `localhost` and its addresses; `*.example` for all under one. */
-      hosts: z.array(hostName).default([]),
+      listen: address
+        .prefault('127.0.0.1:5053')
+        .describe('The page, the API of the commands, /metrics, /healthz and /readyz.'),
+      hosts: z
+        .array(hostName)
+        .default([])
+        .describe(
+          'Names under which it may be asked beside `localhost` and its addresses; `*.example` for all under one.',
+        ),
     })
     .prefault({}),
   store: z
     .strictObject({
-      dir: z.string().min(1).default('/var/lib/shoal'),
-      quota: bytes.prefault('50GiB'),
-      sources: z.array(z.string().min(1)).default([]),
+      dir: z
+        .string()
+        .min(1)
+        .default('/var/lib/shoal')
+        .describe('Everything the agent keeps; one directory belongs to one agent.'),
+      quota: bytes.prefault('50GiB').describe("Of Shoal's own bytes; what was not used for longest goes first."),
+      sources: z
+        .array(z.string().min(1))
+        .default([])
+        .describe("Directories with blobs/sha256/…, read only: an OCI layout, containerd's content store."),
     })
     .prefault({}),
   origin: z
     .strictObject({
-      default: registry.prefault('docker.io'),
-      allow: z.array(z.string().min(1)).default(['*']),
-      rate: bytesPerSecond.prefault('unlimited'),
-      /** Connections to one registry host. */
-      connections: z.number().int().min(1).max(1024).default(64),
-      connect: milliseconds.prefault('5s'),
-      firstByte: milliseconds.prefault('30s'),
-      stall: milliseconds.prefault('30s'),
-      /** How long an answer "may pull" holds without asking again. */
-      rememberAccess: milliseconds.prefault('5m'),
-      /** How long the last digest of a tag, and the last "may pull", stand in when the registry cannot be asked. */
-      serveStale: milliseconds.prefault('7d'),
-      /** How long a registry is waited for when an earlier answer could stand in. */
-      patience: milliseconds.prefault('10s'),
-      /** docker's config.json with credentials; the default is where docker looks. */
-      dockerConfig: z.string().optional(),
-      registries: z.record(registry, registrySettings).default({}),
+      default: registry.prefault('docker.io').describe('For requests that name no registry.'),
+      allow: z
+        .array(z.string().min(1))
+        .default(['*'])
+        .describe('Registries that clients may reach: host, host:port or `*.example`.'),
+      rate: bytesPerSecond.prefault('unlimited').describe('From all registries together, each second.'),
+      connections: z.number().int().min(1).max(1024).default(64).describe('To one registry host, 1 to 1024.'),
+      connect: milliseconds.prefault('5s').describe('How long a connection to a registry may take.'),
+      firstByte: milliseconds.prefault('30s').describe('How long a registry may take to answer.'),
+      stall: milliseconds.prefault('30s').describe('How long a registry may send nothing in the middle of a body.'),
+      rememberAccess: milliseconds.prefault('5m').describe('How long an answer “may pull” holds without asking again.'),
+      serveStale: milliseconds
+        .prefault('7d')
+        .describe(
+          "How long the last digest of a tag, and the last “may pull”, stand in when the registry can't be asked.",
+        ),
+      patience: milliseconds
+        .prefault('10s')
+        .describe('How long a registry is waited for when an earlier answer could stand in.'),
+      dockerConfig: z
+        .string()
+        .optional()
+        .describe("docker's config.json with credentials; without it, where docker looks."),
+      registries: z
+        .record(registry, registrySettings)
+        .default({})
+        .describe('Settings by registry, host or host:port. One that is named here is trusted about what it has.'),
     })
     .prefault({}),
   swarm: swarmSection,
   log: z
     .strictObject({
-      level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
-      format: z.enum(['json', 'text']).default('json'),
-      /** So many warnings or errors that say the same are written each minute, the rest is counted; 0: all of them. */
-      sample: z.number().int().min(0).max(100_000).default(10),
-      /** A file that gets a JSON line for each chunk; undefined: none. */
-      transfers: z.string().min(1).optional(),
+      level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('The least that is written.'),
+      format: z.enum(['json', 'text']).default('json').describe('json for programs, text for people.'),
+      sample: z
+        .number()
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(10)
+        .describe(
+          'So many warnings or errors that say the same are written each minute, the rest is counted; 0: all of them.',
+        ),
+      transfers: z.string().min(1).optional().describe('A file that gets a JSON line for each chunk.'),
     })
     .prefault({}),
 })
 
-export type Config = z.output<typeof schema>
+export type Config = z.output<typeof configSchema>
 
 export interface ConfigSources {
   /** Path of a YAML file; undefined: /etc/shoal/shoal.yaml if it exists. */
@@ -110,7 +143,7 @@ export function loadConfig(sources: ConfigSources): Config {
 
 /** @throws ShoalError CONFIG_INVALID */
 export function parseConfig(tree: unknown): Config {
-  const result = schema.safeParse(tree)
+  const result = configSchema.safeParse(tree)
   if (result.success) return result.data
   throw invalid(result.error.issues.map(describeIssue).join('; '))
 }
@@ -205,7 +238,7 @@ function knownKeys(path: readonly string[]): string[] {
 }
 
 function schemaAt(path: readonly string[]): unknown {
-  let found: unknown = schema
+  let found: unknown = configSchema
   for (const part of path) {
     if (!(found instanceof z.ZodObject) || !Object.hasOwn(found.shape, part)) return undefined
     found = found.shape[part]
