@@ -52,6 +52,14 @@ process.exitCode = await runCli(
   {
     runAgent,
     adminAddress: (options) => configOf(options).admin.listen,
+    setupConfig: (options) => {
+      const { facade, origin } = configOf(options)
+      return {
+        facade: facade.listen,
+        defaultRegistry: origin.default,
+        registries: Object.keys(origin.registries),
+      }
+    },
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
     terminals: { stdout: terminalOf(process.stdout, process.env), stderr: terminalOf(process.stderr, process.env) },

@@ -12,6 +12,7 @@ import { rm } from './commands/rm.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
 import { examplesOf } from './examples.ts'
+import { addSetupCommand, type SetupComponents } from './setup-command.ts'
 import type { Terminals } from './terminal.ts'
 
 export interface AgentOptions {
@@ -21,12 +22,11 @@ export interface AgentOptions {
   readonly set: readonly string[]
 }
 
-export interface CliComponents {
+export interface CliComponents extends SetupComponents {
   /** Runs the daemon until it is told to stop. */
   readonly runAgent: (options: AgentOptions) => Promise<void>
   /** Where the agent's configuration puts its admin listener. @throws ShoalError CONFIG_INVALID */
   readonly adminAddress: (options: AgentOptions) => HostPort
-  readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   /** Without it neither is a terminal. */
   readonly terminals?: Terminals
@@ -74,6 +74,7 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
   withConfig(program.command('agent').description('run the agent, in the foreground')).action((options: Options) =>
     components.runAgent(agentOptions(options)),
   )
+  addSetupCommand(withConfig(program.command('setup')), components)
   const withAgent = (
     name: string,
     description: string,
