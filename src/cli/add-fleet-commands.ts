@@ -47,8 +47,7 @@ export function addFleetCommands({ stdout, stderr, terminals, ask }: FleetComman
     .option(
       '--platform <platform>',
       'os/architecture[/variant] or `all`; may be given again (default: that of each host)',
-      (one, before: string[]) => [...before, one],
-      [],
+      (one, before: string[] | undefined) => [...(before ?? []), one],
     )
     .option('--fleet', 'ask the other agents for them too')
     .option('--hosts <n>', `with --fleet: how many hosts at a time (default: ${DEFAULT_HOSTS})`)

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { AgentStatus, BlobStatus, GcResult, PeersAnswer, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
+import type { Diagnosis } from '../facade/diagnosis-api.ts'
 import type { TransfersAnswer } from '../facade/transfers-api.ts'
 import type { PrewarmEvent, PrewarmRequest } from '../prewarm/prewarm-events.ts'
 import { CliError } from './cli-error.ts'
@@ -47,6 +48,10 @@ export class AdminClient implements AsyncDisposable {
 
   transfers(): Promise<TransfersAnswer> {
     return this.#json('GET', '/api/transfers')
+  }
+
+  diagnose(): Promise<Diagnosis> {
+    return this.#json('POST', '/api/diagnose')
   }
 
   verify(): AsyncGenerator<VerifyEvent, void, undefined> {

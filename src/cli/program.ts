@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { formatHostPort, type HostPort } from '../util/host-port.ts'
 import { addCompletion } from './add-completion.ts'
+import { addDoctor, type DoctorComponents } from './add-doctor.ts'
 import { addFleetCommands } from './add-fleet-commands.ts'
 import { AdminClient } from './admin-client.ts'
 import { CliError } from './cli-error.ts'
@@ -22,7 +23,7 @@ export interface AgentOptions {
   readonly set: readonly string[]
 }
 
-export interface CliComponents extends SetupComponents {
+export interface CliComponents extends SetupComponents, DoctorComponents {
   /** Runs the daemon until it is told to stop. */
   readonly runAgent: (options: AgentOptions) => Promise<void>
   /** Where the agent's configuration puts its admin listener. @throws ShoalError CONFIG_INVALID */
@@ -102,6 +103,8 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
   ask('blobs', 'list the blobs in the store', blobs)
   const { stdout, stderr, terminals = { stdout: undefined, stderr: undefined } } = components
   addFleetCommands({ stdout, stderr, terminals, ask: withAgent })
+  const adminUrlOf = (options: Options): string => adminUrl(options, components)
+  addDoctor(withConfig(program.command('doctor')), { ...components, terminals, adminUrl: adminUrlOf }, init)
   ask('verify', 'read every blob in the store again, and remove what is bad', verify)
   ask('gc', 'remove what the store does not need', gc)
   ask('rm', 'remove blobs from the store', (context, digests) => rm(digests, context)).argument(
