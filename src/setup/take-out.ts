@@ -1,20 +1,23 @@
 import { diffArrays } from 'diff'
-import { linesOf } from './lines.ts'
+import { lineEnd, linesOf } from './lines.ts'
 
 /**
  * Undoes in `now` what made `after` of `before`: each run of lines that was added is looked for as a whole.
  * @returns undefined when a run is not there, or not only once: somebody has changed it
  */
 export function takeOutLines(before: string, after: string, now: string): string | undefined {
-  let lines = linesOf(now)
-  for (const { removed, added } of replacements(linesOf(before), linesOf(after)).toReversed()) {
-    const at = onlyPlace(lines, added)
+  const end = lineEnd(after)
+  const isOpen = (text: string): boolean => text !== '' && !text.endsWith('\n')
+  // whatever is put behind a last line without an end ends it
+  const lines = ([before, after, now] as const).map((text) => linesOf(isOpen(text) ? text + end : text))
+  const [old = [], made = [], left = []] = lines
+  for (const { removed, added } of replacements(old, made).toReversed()) {
+    const at = onlyPlace(left, added)
     if (at === undefined) return undefined
-    const rest = lines.slice(at + added.length)
-    const back = rest.length > 0 ? removed.map((line) => (line.endsWith('\n') ? line : `${line}\n`)) : removed
-    lines = [...lines.slice(0, at), ...back, ...rest]
+    left.splice(at, added.length, ...removed)
   }
-  return lines.join('')
+  const isOpenAgain = isOpen(now) || (isOpen(before) && left.at(-1) === old.at(-1))
+  return isOpenAgain ? left.join('').slice(0, -end.length) : left.join('')
 }
 
 interface Replacement {

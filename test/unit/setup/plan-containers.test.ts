@@ -18,7 +18,7 @@ function plan(texts: Record<string, string>, init: Partial<PlanInit> = {}) {
 }
 
 const entry = (lines: string[], ...mirrors: string[][]): string =>
-  ['[[registry]]', ...lines, ...mirrors.flatMap((mirror) => ['[[registry.mirror]]', ...mirror]), ''].join('\n')
+  ['[[registry]]', ...lines, ...mirrors.flatMap((mirror) => ['[[registry.mirror]]'].concat(mirror)), ''].join('\n')
 const ours = (path = ''): string[] => [`location = "127.0.0.1:5050${path}"`, 'insecure = true']
 const hub = entry(['location = "docker.io"'], ours())
 
