@@ -51,10 +51,12 @@ process.exitCode = await runCli(
   process.argv.slice(2),
   {
     runAgent,
-    config: configOf,
-    host: async () => {
-      const { systemHostView } = await import('./doctor/host-view.ts')
-      return systemHostView({ path: process.env['PATH'] ?? '' })
+    doctor: {
+      config: configOf,
+      host: async () => {
+        const { systemHostView } = await import('./doctor/host-view.ts')
+        return systemHostView({ path: process.env['PATH'] ?? '' })
+      },
     },
     adminAddress: (options) => configOf(options).admin.listen,
     setupConfig: (options) => {

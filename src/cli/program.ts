@@ -23,12 +23,14 @@ export interface AgentOptions {
   readonly set: readonly string[]
 }
 
-export interface CliComponents extends SetupComponents, DoctorComponents {
+export interface CliComponents extends SetupComponents {
   /** Runs the daemon until it is told to stop. */
   readonly runAgent: (options: AgentOptions) => Promise<void>
   /** Where the agent's configuration puts its admin listener. @throws ShoalError CONFIG_INVALID */
   readonly adminAddress: (options: AgentOptions) => HostPort
   readonly stderr: (text: string) => void
+  /** Without it there is no such command. */
+  readonly doctor?: DoctorComponents
   /** Without it neither is a terminal. */
   readonly terminals?: Terminals
 }
@@ -103,8 +105,11 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
   ask('blobs', 'list the blobs in the store', blobs)
   const { stdout, stderr, terminals = { stdout: undefined, stderr: undefined } } = components
   addFleetCommands({ stdout, stderr, terminals, ask: withAgent })
-  const adminUrlOf = (options: Options): string => adminUrl(options, components)
-  addDoctor(withConfig(program.command('doctor')), { ...components, terminals, adminUrl: adminUrlOf }, init)
+  if (components.doctor !== undefined) {
+    const adminUrlOf = (options: Options): string => adminUrl(options, components)
+    const context = { ...components.doctor, stdout, terminals, adminUrl: adminUrlOf }
+    addDoctor(withConfig(program.command('doctor')), context, init)
+  }
   ask('verify', 'read every blob in the store again, and remove what is bad', verify)
   ask('gc', 'remove what the store does not need', gc)
   ask('rm', 'remove blobs from the store', (context, digests) => rm(digests, context)).argument(

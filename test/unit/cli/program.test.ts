@@ -2,8 +2,6 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
-import { parseConfig } from '../../../src/config.ts'
-import { systemHostView } from '../../../src/doctor/host-view.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
@@ -48,8 +46,6 @@ async function run(args: string[], overrides: Partial<CliComponents> = {}) {
   const components: CliComponents = {
     runAgent: async () => {},
     adminAddress: () => ({ host: '127.0.0.1', port }),
-    config: () => parseConfig({}),
-    host: async () => systemHostView({ path: '' }),
     setupConfig: () => ({ facade: { host: '127.0.0.1', port: 5050 }, defaultRegistry: 'docker.io', registries: [] }),
     stdout: (text) => {
       out += text
