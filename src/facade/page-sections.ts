@@ -7,7 +7,7 @@ import type { EndedTransfer } from './transfers-api.ts'
 
 const MAX_CELLS = 256
 const MAX_TRANSFERS = 12
-const MAX_ENDED = 6
+const MAX_ENDED = 5
 const MAX_PEERS = 60
 const MAX_BANS = 30
 
@@ -38,7 +38,11 @@ export function pageSections({ backend, pulls, samples, startedAt, page }: PageS
         return Object.assign(shown, { bytesPerSecond: transfer.bytesPerSecond, chunkMap })
       }),
     },
-    ended: ended.slice(0, MAX_ENDED).map(endedSection),
+    // configs and the like tell nothing
+    ended: ended
+      .filter(({ chunks, outcome }) => chunks > 1 || outcome !== 'complete')
+      .slice(0, MAX_ENDED)
+      .map(endedSection),
     pulls,
     samples,
   }

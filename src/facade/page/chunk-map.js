@@ -1,8 +1,8 @@
 /** @import { ChunkMarks } from '../../blob/transfer-view.ts' */
-import { svg } from './dom.js'
+import { round, svg } from './dom.js'
 
-const COLUMNS = 64
 const MARKS = ['missing', 'store', 'origin', 'peer', 'coming']
+const WIDTH = 640
 const CELL = 10
 const GAP = 1.6
 const WORDS = {
@@ -15,12 +15,15 @@ const WORDS = {
 
 /** A cell for each chunk, row by row, in the colour of where it came from. */
 export class ChunkMap {
-  element = svg('svg', { class: 'map', role: 'img' })
+  element = svg('svg', { class: 'map', role: 'img', preserveAspectRatio: 'none' })
   /** @type {Map<string, SVGElement>} */
   #paths = new Map(MARKS.map((mark) => [mark, svg('path', { class: mark })]))
   #shown = ''
+  #columns
 
-  constructor() {
+  /** @param {number} columns at most so many in a row */
+  constructor(columns) {
+    this.#columns = columns
     this.element.append(...this.#paths.values())
   }
 
@@ -30,19 +33,21 @@ export class ChunkMap {
     if (now === this.#shown) return
     this.#shown = now
     const count = runs.reduce((sum, [, length]) => sum + length, 0)
-    // few chunks are not to look like few large blocks
-    const columns = Math.max(16, Math.min(COLUMNS, count))
+    const columns = Math.max(1, Math.min(this.#columns, count))
     const rows = Math.max(1, Math.ceil(count / columns))
-    this.element.setAttribute('viewBox', `0 0 ${columns * CELL - GAP} ${rows * CELL - GAP}`)
+    // thin cells would be nothing but gaps
+    const gap = columns > 100 ? 0 : GAP
+    const wide = (WIDTH + gap) / columns
+    this.element.setAttribute('viewBox', `0 0 ${WIDTH} ${rows * CELL - GAP}`)
     /** @type {Map<string, string>} */
     const shapes = new Map()
     let index = 0
     for (const [mark, length] of runs) {
       let shape = shapes.get(mark) ?? ''
       for (const end = index + length; index < end; index++) {
-        const x = (index % columns) * CELL
+        const x = round((index % columns) * wide)
         const y = Math.floor(index / columns) * CELL
-        shape += `M${x} ${y}h${CELL - GAP}v${CELL - GAP}h${GAP - CELL}z`
+        shape += `M${x} ${y}h${round(wide - gap)}v${CELL - GAP}h${round(gap - wide)}z`
       }
       shapes.set(mark, shape)
     }

@@ -4,6 +4,7 @@ import { bytes } from './format.js'
 
 const SAMPLE_MS = 10_000
 const BARS = 60
+const MIB = 1024 ** 2
 const BAR_MS = 60_000
 const UP = 120
 const DOWN = 46
@@ -31,8 +32,8 @@ export function byMinute(samples, now) {
 
 /** Bars upwards for what came, downwards for what was given. @param {ReturnType<typeof byMinute>} minutes @param {number} width @returns {SVGElement} */
 export function hourChart(minutes, width) {
-  const top = nice(Math.max(...minutes.map(([peers, origin]) => peers + origin), 1024))
-  const bottom = Math.max(...minutes.map(([, , sent]) => sent), 1024)
+  const top = nice(Math.max(...minutes.map(([peers, origin]) => peers + origin), MIB))
+  const bottom = Math.max(...minutes.map(([, , sent]) => sent), MIB)
   const hasDown = minutes.some(([, , sent]) => sent > 0)
   const down = hasDown ? DOWN : 0
   const height = UP + down + BOTTOM + 8

@@ -133,7 +133,7 @@ function showTraffic() {
   if (shown === undefined) return
   const { fromOrigin, fromPeers, toPeers, wasted } = shown.traffic
   show('share', percent(fromPeers, fromPeers + fromOrigin))
-  show('share-more', `${bytes(fromPeers)}; ${bytes(fromOrigin)} from registries`)
+  show('share-more', `${bytes(fromPeers)}, and ${bytes(fromOrigin)} from registries`)
   byId('share-bar').setAttribute('width', String((fromPeers / Math.max(1, fromPeers + fromOrigin)) * 100))
   byId('share-bar').parentElement?.classList.toggle('none', fromPeers + fromOrigin === 0)
   show('given', bytes(toPeers))

@@ -3,6 +3,9 @@ import { round, svg } from './dom.js'
 import { bytes, counted, shortId } from './format.js'
 
 const MAX_LABELS = 14
+const MAX_ZONES = 10
+/** Between the peers and the line around those of one zone. */
+const ARC = 18
 const WIDEST = 9
 /** Of the ring, in radians, that the registries have to themselves, at the top. */
 const REGISTRY_ANGLE = 0.9
@@ -50,15 +53,17 @@ export function swarmPicture({ swarm, traffic, moving }, width) {
   const { peers } = swarm
   const height = Math.round(Math.min(Math.max(300, width * 0.82), 440))
   const [cx, cy] = [width / 2, height / 2]
-  const hasLabels = peers.length <= MAX_LABELS
-  const [rx, ry] = [Math.min(cx - (hasLabels ? 44 : 26), 230), cy - 34]
+  const { placed, zones } = placePeers(peers, true)
+  // names of zones take their room
+  const hasLabels = peers.length <= MAX_LABELS && zones.length === 1
+  const hasZones = zones.length > 1 && zones.length <= MAX_ZONES
+  const [rx, ry] = [Math.min(cx - (hasZones ? 84 : hasLabels ? 66 : 26), 230), cy - (hasZones ? 46 : 36)]
   const picture = svg('svg', {
     viewBox: `0 0 ${round(width)} ${height}`,
     height,
     role: 'img',
     'aria-label': describe(swarm, traffic),
   })
-  const { placed, zones } = placePeers(peers, true)
   const at = (/** @type {number} */ angle, scale = 1) => ({
     x: cx + Math.cos(angle) * rx * scale,
     y: cy + Math.sin(angle) * ry * scale,
@@ -70,17 +75,27 @@ export function swarmPicture({ swarm, traffic, moving }, width) {
   )
   const widthOf = (/** @type {number} */ count) => 1.5 + (WIDEST - 1.5) * Math.sqrt(count / most)
 
-  if (zones.length > 1)
+  if (hasZones)
     for (const { name, from, to } of zones) {
-      const [a, b] = [at(from, 1.14), at(to, 1.14)]
+      const out = (/** @type {number} */ angle, /** @type {number} */ by) => ({
+        x: cx + Math.cos(angle) * (rx + by),
+        y: cy + Math.sin(angle) * (ry + by),
+      })
+      const [a, b] = [out(from, ARC), out(to, ARC)]
       const isLarge = to - from > Math.PI ? 1 : 0
-      const path = `M${round(a.x)} ${round(a.y)}A${round(rx * 1.14)} ${round(ry * 1.14)} 0 ${isLarge} 1 ${round(b.x)} ${round(b.y)}`
-      const middle = at((from + to) / 2, 1.14)
-      const anchor = Math.abs(middle.x - cx) < rx * 0.4 ? 'middle' : middle.x < cx ? 'start' : 'end'
-      const y = Math.min(height - 3, Math.max(12, middle.y + (middle.y < cy ? -6 : 15)))
+      const arc = `A${round(rx + ARC)} ${round(ry + ARC)} 0 ${isLarge} 1 ${round(b.x)} ${round(b.y)}`
+      const angle = (from + to) / 2
+      const { x, y } = out(angle, ARC + 9)
+      const side = Math.cos(angle)
+      const anchor = Math.abs(side) < 0.3 ? 'middle' : side < 0 ? 'end' : 'start'
       picture.append(
-        svg('path', { class: 'zone', d: path }),
-        svg('text', { x: round(middle.x), y: round(y), 'text-anchor': anchor }, name || 'no zone'),
+        svg('path', { class: 'zone', d: `M${round(a.x)} ${round(a.y)}${arc}` }),
+        svg(
+          'text',
+          { x: round(x), y: round(y + 4 + Math.sin(angle) * 6), 'text-anchor': anchor },
+          shortZone(name),
+          svg('title', {}, name || 'no zone'),
+        ),
       )
     }
 
@@ -161,6 +176,11 @@ function nodeOf({ id, zone, address, isConnected, isBanned, receivedBytes, sentB
     svg('title', {}, `${shortId(id)} (${state}) ${where}\nfrom it ${bytes(receivedBytes)}, to it ${bytes(sentBytes)}`),
   )
   return group
+}
+
+/** @param {string} name */
+function shortZone(name) {
+  return name === '' ? 'no zone' : name.length > 9 ? `${name.slice(0, 8)}…` : name
 }
 
 /** As much of the end of the id as there is room for. @param {string} id @param {number} room */

@@ -9,8 +9,9 @@ const OUTCOMES = { complete: '', failed: 'failed', mismatched: 'refused: wrong b
 /** @type {WeakMap<Element, { map: ChunkMap, name: Element, amount: Element, facts: Element[] }>} */
 const parts = new WeakMap()
 
-function create() {
-  const map = new ChunkMap()
+/** @param {number} columns */
+function create(columns) {
+  const map = new ChunkMap(columns)
   const name = html('span', 'name')
   const amount = html('span', 'amount')
   const facts = Array.from({ length: 4 }, () => html('span'))
@@ -41,7 +42,7 @@ export function showTransfers({ running, list }, mirrors) {
     byId('running'),
     list,
     ({ digest }) => digest,
-    create,
+    () => create(64),
     (item, transfer) => {
       const { digest, size, verifiedChunks, chunks, readers, bytes: from, bytesPerSecond, chunkMap } = transfer
       const ofSize = size === undefined ? 'asking for its size' : bytes(size)
@@ -76,7 +77,7 @@ export function showEnded(ended) {
     byId('ended'),
     ended,
     ({ digest, endedAt }) => `${digest} ${endedAt}`,
-    create,
+    () => create(256),
     (item, transfer) => {
       const { digest, size, outcome, seconds, bytes: from, chunkMap } = transfer
       const what = OUTCOMES[outcome]
