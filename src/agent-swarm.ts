@@ -28,6 +28,7 @@ import type { DirectoryCounters } from './telemetry/swarm-counters.ts'
 import { type Clock, steadyClock } from './util/clock.ts'
 import type { HostPort } from './util/host-port.ts'
 import type { Logger } from './util/logger.ts'
+import type { Tracer } from './util/tracer.ts'
 
 export interface AgentSwarmComponents {
   readonly content: SharedContent
@@ -39,6 +40,7 @@ export interface AgentSwarmComponents {
   ) => Promise<HostEnd>
   readonly metrics: SwarmMetrics
   readonly directoryMetrics: DirectoryCounters
+  readonly tracer: Tracer
   readonly clock: Clock
   readonly log: Logger
 }
@@ -147,7 +149,7 @@ export async function openSwarm(
     { listen: config.lane, uploadRate: config.uploadRate, limits: LANE_LIMITS },
   )
   const lane = new LaneClient(
-    { members: node, certificate, clock: steadyClock, log: laneLog, metrics },
+    { members: node, certificate, clock: steadyClock, log: laneLog, metrics, tracer: components.tracer },
     { ...LANE_DEADLINES, connectionsPerPeer: LANE_CONNECTIONS_PER_PEER, downloadRate: config.downloadRate },
   )
   const swarm = new SwarmDirectory(

@@ -49,12 +49,14 @@ import { NullBlobStore } from './store/null-blob-store.ts'
 import { DiskRepositoryIndex } from './store/repository-index.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { openTracing } from './telemetry/tracing.ts'
 import { TransferLog } from './telemetry/transfer-log.ts'
 import { BufferPool } from './util/buffer-pool.ts'
 import type { Clock } from './util/clock.ts'
 import { formatHostPort, type HostPort } from './util/host-port.ts'
 import { collectorOfRuntime, IdleCollector } from './util/idle-collector.ts'
 import type { Logger } from './util/logger.ts'
+import { noTracer, type Tracer } from './util/tracer.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -102,6 +104,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const metrics = new Metrics({ version })
   const log = stack.use(createLogger(config.log, { logged: (level) => metrics.logged(level) }))
   const instanceId = randomUUID()
+  const tracing = await openTracing({ log: log.child({ component: 'tracing' }) }, { environment, version, instanceId })
+  if (tracing !== undefined) stack.use(tracing)
+  const tracer = tracing?.tracer ?? noTracer
   const transferLog = openTransferLog(config.log.transfers, log)
   if (transferLog !== undefined) stack.use(transferLog)
 
@@ -114,7 +119,12 @@ export async function startAgent({ config, environment, version }: AgentInit): P
 
   const swarmKeys = config.swarm.enabled ? await readSwarmKeys(config.swarm) : []
   const identityKey = swarmKeys[0]
-  const origin = openOrigin(config, log, metrics.origin, { version, instanceId, environment, identityKey })
+  const origin = openOrigin(
+    config,
+    log,
+    { metrics: metrics.origin, tracer },
+    { version, instanceId, environment, identityKey },
+  )
   stack.defer(() => origin.close())
   const checkedContent = stack.use(
     new CheckedHostContent(
@@ -135,6 +145,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           content,
           prewarm: (...asked) => prewarmer.serve(...asked),
           metrics: metrics.swarm,
+          tracer,
           directoryMetrics: metrics.directory,
           clock,
           log,
@@ -181,6 +192,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       access,
       repositories,
       metrics: transferLog?.beside(metrics.transfers) ?? metrics.transfers,
+      tracer,
       onTransferEnd: (view, outcome) => {
         history.add(view, { outcome, endedAt: clock() })
         if (outcome === 'complete') pullLog.arrived(view)
@@ -212,6 +224,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       isBlobHere: (repository, digest) => blobs.isHere(repository, digest),
       clock,
       log: log.child({ component: 'manifest' }),
+      tracer,
     },
     {
       get outageMs() {
@@ -273,6 +286,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     services: pullLog.services,
     upstream,
     metrics,
+    tracer,
     instanceId,
     isReady: () => isReady,
   })
@@ -391,7 +405,7 @@ async function openStore(
 function openOrigin(
   config: Config,
   log: Logger,
-  metrics: OriginMetrics,
+  told: { metrics: OriginMetrics; tracer: Tracer },
   init: { version: string; instanceId: string; environment: Environment; identityKey: Uint8Array | undefined },
 ): OriginClient {
   const { origin } = config
@@ -402,7 +416,7 @@ function openOrigin(
     { path: origin.dockerConfig ?? join(docker, 'config.json') },
   )
   return new OriginClient(
-    { log: log.child({ component: 'origin' }), clock, credentials, metrics },
+    { log: log.child({ component: 'origin' }), clock, credentials, ...told },
     {
       ...ORIGIN_DEFAULTS,
       ...originSettings(config, init.identityKey),
@@ -431,6 +445,7 @@ function openFacade(
     clients: ClientSightings
     upstream: () => UpstreamRules
     metrics: Metrics
+    tracer: Tracer
     instanceId: string
     isReady: () => boolean
   },
@@ -442,6 +457,7 @@ function openFacade(
       sender: new BodySender({ pool: new BufferPool(BODY_BUFFERS) }),
       metrics: parts.metrics.facade,
       log: facadeLog,
+      tracer: parts.tracer,
       isReady: parts.isReady,
     },
     {

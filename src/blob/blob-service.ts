@@ -11,6 +11,7 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { lru } from '../util/lru.ts'
 import { raceAbort } from '../util/race-abort.ts'
+import { type Tracer, traced } from '../util/tracer.ts'
 import type { Access, Principal } from './access.ts'
 import { PassThroughReader } from './pass-through-reader.ts'
 import type {
@@ -42,6 +43,7 @@ export interface BlobServiceComponents {
   readonly repositories: RepositoryIndex
   readonly sizes: StatedSizes
   readonly metrics: TransferMetrics
+  readonly tracer: Tracer
   /** Told of every transfer that is over, with what it was at its end. Must not throw. */
   readonly onTransferEnd?: (view: TransferView, outcome: Outcome) => void
   readonly clock: Clock
@@ -84,7 +86,15 @@ export class BlobService implements Blobs {
     this.#init = init
   }
 
-  async open(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
+  open(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
+    return traced(this.#components.tracer, 'open blob', { 'shoal.digest': digest }, async (span) => {
+      const blob = await this.#openFor(scope, digest, options)
+      span.set({ 'shoal.cache': blob.cacheStatus, 'shoal.size': blob.size })
+      return blob
+    })
+  }
+
+  async #openFor(scope: Scope, digest: Digest, options: Abortable): Promise<OpenBlob> {
     const { access, log } = this.#components
     const principal = access.principal(scope)
     try {
@@ -238,7 +248,7 @@ export class BlobService implements Blobs {
     kept: number | undefined,
     options: Abortable,
   ): Promise<BlobReader> {
-    const { access, origin, store, swarm, repositories, clock, log, metrics } = this.#components
+    const { access, origin, store, swarm, repositories, clock, log, metrics, tracer } = this.#components
     const { scope, identity } = principal
     const { registry } = scope.repository
     const mismatches = this.#mismatches.get(`${registry} ${digest}`) ?? 0
@@ -259,7 +269,7 @@ export class BlobService implements Blobs {
     }
     const { headStartMs, holdBackMs } = this.#init
     const transfer = new Transfer(
-      { store, swarm, clock, log, metrics },
+      { store, swarm, clock, log, metrics, tracer },
       { digest, registry, headStartMs, holdBackMs, offset: this.#offset(digest), onEnd },
     )
     this.#transfers.set(digest, transfer)

@@ -10,6 +10,7 @@ import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { LinkedSignal } from '../util/signals.ts'
+import type { Span, Tracer } from '../util/tracer.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { ChunkProvenance } from './chunk-provenance.ts'
 import { ChunkStates } from './chunk-states.ts'
@@ -42,6 +43,9 @@ export interface FillingComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
+  readonly tracer: Tracer
+  /** Of the transfer. */
+  readonly span: Span
 }
 
 export interface FillingInit {
@@ -72,7 +76,7 @@ export class Filling implements SwarmEvents {
   #usedPeers = false
 
   constructor(components: FillingComponents, init: FillingInit) {
-    const { partial, clock, log, metrics } = components
+    const { partial, clock, log, metrics, tracer, span } = components
     this.#components = components
     this.#init = init
     this.partial = partial
@@ -107,7 +111,7 @@ export class Filling implements SwarmEvents {
       ask: (ask: LeaseAsk): void => swarm.lease(ask),
     }
     this.runs = new TransferRuns(
-      { partial, chunks, trust, clock, log, metrics, events, sharing },
+      { partial, chunks, trust, clock, log, metrics, events, sharing, tracer, span },
       { offset: init.offset },
     )
     this.gate = new ReadGate({ partial, chunks, trust, runs: this.runs, clock }, { holdBackMs: init.holdBackMs })

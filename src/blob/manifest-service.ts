@@ -8,6 +8,7 @@ import type { Platform } from '../oci/manifest.ts'
 import type { Repository, TagOrDigest } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { type Tracer, traced } from '../util/tracer.ts'
 import type { Access, Principal } from './access.ts'
 import { Completeness } from './completeness.ts'
 import { type Held, ManifestCache } from './manifest-cache.ts'
@@ -33,6 +34,7 @@ export interface ManifestServiceComponents {
   readonly isBlobHere: (repository: Repository, digest: Digest) => Promise<boolean>
   readonly clock: Clock
   readonly log: Logger
+  readonly tracer: Tracer
 }
 
 export interface ManifestServiceInit {
@@ -65,7 +67,15 @@ export class ManifestService implements Manifests {
     this.#completeness = new Completeness({ ...components, manifest }, init)
   }
 
-  async get(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestAnswer> {
+  get(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestAnswer> {
+    return this.#traced('get manifest', scope, reference, () => this.#get(scope, reference, options))
+  }
+
+  head(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestHead> {
+    return this.#traced('resolve manifest', scope, reference, () => this.#head(scope, reference, options))
+  }
+
+  async #get(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestAnswer> {
     const principal = this.#components.access.principal(scope)
     if ('digest' in reference) return this.#byDigest(principal, reference.digest, options)
     const resolved = await this.#tags.resolve(principal, reference.tag, options)
@@ -73,7 +83,7 @@ export class ManifestService implements Manifests {
     return { ...(await this.#withoutOrigin(principal, resolved.digest, options)), stale: resolved.stale }
   }
 
-  async head(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestHead> {
+  async #head(scope: Scope, reference: TagOrDigest, options: Abortable): Promise<ManifestHead> {
     const principal = this.#components.access.principal(scope)
     if ('digest' in reference) return this.#byDigest(principal, reference.digest, options)
     const resolved = await this.#tags.resolve(principal, reference.tag, options)
@@ -90,6 +100,21 @@ export class ManifestService implements Manifests {
   /** Resolves when what was fetched is stored. */
   async stop(): Promise<void> {
     await this.#cache.stop()
+  }
+
+  #traced<T extends ManifestHead>(
+    name: string,
+    { repository }: Scope,
+    reference: TagOrDigest,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const asked = 'digest' in reference ? { 'shoal.digest': reference.digest } : { 'shoal.tag': reference.tag }
+    const attributes = { 'shoal.registry': repository.registry, 'shoal.repository': repository.name, ...asked }
+    return traced(this.#components.tracer, name, attributes, async (span) => {
+      const answer = await work()
+      span.set({ 'shoal.digest': answer.digest, 'shoal.stale': answer.stale !== undefined })
+      return answer
+    })
   }
 
   async #byDigest(principal: Principal, digest: Digest, options: Abortable): Promise<ManifestAnswer> {

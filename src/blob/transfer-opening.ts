@@ -52,6 +52,8 @@ export type Opened =
 export interface OpeningComponents {
   readonly source: ChunkSource
   readonly swarm: TransferSwarm
+  /** Runs work as a part of the transfer, whoever's news caused it. */
+  readonly within: <T>(work: () => T) => T
 }
 
 export interface OpeningInit {
@@ -149,7 +151,8 @@ export class TransferOpening {
     this.#originAnswer = Promise.withResolvers()
     // Nobody may be there to hear of it.
     this.#originAnswer.promise.catch(() => undefined)
-    void this.#openAtOrigin(this.#originAnswer)
+    const answer = this.#originAnswer
+    void this.#components.within(() => this.#openAtOrigin(answer))
   }
 
   async #openAtOrigin(answer: PromiseWithResolvers<void>): Promise<void> {
@@ -219,7 +222,7 @@ export class TransferOpening {
       }
       this.#lastSmallAt = performance.now()
       this.#askedForSmall.add(peer.id)
-      void this.#fetchSmall(peer)
+      void this.#components.within(() => this.#fetchSmall(peer))
     }
   }
 

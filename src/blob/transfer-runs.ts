@@ -8,6 +8,7 @@ import { batches } from '../util/batches.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
+import type { Span, Tracer } from '../util/tracer.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { type Snapshot, type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -44,6 +45,9 @@ export interface RunsComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
+  readonly tracer: Tracer
+  /** Of the transfer. */
+  readonly span: Span
   readonly events: RunsEvents
   readonly sharing: OriginSharing
 }
@@ -363,10 +367,14 @@ export class TransferRuns {
     })
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     this.#runs.set(run.id, { run, ended })
-    void this.#carryOut(run, opened).then(resolve)
+    const { tracer, span: parent } = this.#components
+    const { kind, id } = source.source
+    const attributes = { 'shoal.source': kind, 'shoal.source_id': id, 'shoal.chunk': from, 'shoal.spare': isSpare }
+    const span = tracer.startSpan('run', attributes, { parent })
+    void tracer.within(span, () => this.#carryOut(run, opened, span)).then(resolve)
   }
 
-  async #carryOut(run: Run, opened: OpenedBody | undefined): Promise<void> {
+  async #carryOut(run: Run, opened: OpenedBody | undefined, span: Span): Promise<void> {
     const first = run.next
     let failure: unknown
     try {
@@ -379,6 +387,8 @@ export class TransferRuns {
     await run.written.catch(() => undefined)
     this.#runs.delete(run.id)
     this.#judge(run, first, failure)
+    span.set({ 'shoal.bytes': run.received, 'shoal.chunks': run.next - first, 'shoal.cut': run.isCut })
+    span.end(run.isCut || run.next >= run.end ? undefined : failure)
     this.#writer.leave(run)
     this.schedule()
   }

@@ -8,6 +8,7 @@ import { ShoalError, toShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import type { Span, Tracer } from '../util/tracer.ts'
 import { Filling } from './filling.ts'
 import type { BlobReader, BlobStore, ChunkSource, PartialBlob, SharedBlob, Swarm, TransferMetrics } from './ports.ts'
 import { readShared, sharedView } from './shared-view.ts'
@@ -28,6 +29,7 @@ export interface TransferComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: TransferMetrics
+  readonly tracer: Tracer
 }
 
 export interface TransferInit {
@@ -89,6 +91,8 @@ export class Transfer {
   readonly #swarm: TransferSwarm
   readonly #meter: TransferMeter
   readonly #startedAt: number
+  /** A part of the pull that caused it, and may last longer. */
+  readonly #span: Span
   readonly #stop = new AbortController()
   readonly #ended = Promise.withResolvers<Outcome>()
   #state: State = { name: 'opening' }
@@ -108,6 +112,8 @@ export class Transfer {
     this.#swarm = new TransferSwarm({ swarm: components.swarm }, init)
     this.#meter = new TransferMeter(components)
     this.#startedAt = components.clock()
+    const { digest, registry } = init
+    this.#span = components.tracer.startSpan('transfer', { 'shoal.digest': digest, 'shoal.registry': registry })
   }
 
   /** Bytes of the blob, once known. */
@@ -159,7 +165,7 @@ export class Transfer {
    * @throws ShoalError of the source or the store; the transfer is then over
    */
   begin(source: ChunkSource, beginning: Beginning): Promise<Begun> {
-    this.#opening = this.#begin(source, beginning)
+    this.#opening = this.#components.tracer.within(this.#span, () => this.#begin(source, beginning))
     return this.#opening
   }
 
@@ -256,7 +262,7 @@ export class Transfer {
   async #beginAnew(source: ChunkSource, { key, isCautious, statedSize, doubtedSizes }: Beginning): Promise<Begun> {
     const { digest, headStartMs } = this.#init
     const opened = await new TransferOpening(
-      { source, swarm: this.#swarm },
+      { source, swarm: this.#swarm, within: (work) => this.#components.tracer.within(this.#span, work) },
       { digest, headStartMs, isCautious, statedSize, doubtedSizes, signal: this.#stop.signal },
     ).run()
     if (opened.by === 'peers') {
@@ -296,10 +302,10 @@ export class Transfer {
   }
 
   #fill(partial: PartialBlob, isCautious: boolean): Filling {
-    const { clock, log } = this.#components
+    const { clock, log, tracer } = this.#components
     const { holdBackMs, offset } = this.#init
     const filling = new Filling(
-      { partial, swarm: this.#swarm, clock, log, metrics: this.#meter.metrics },
+      { partial, swarm: this.#swarm, clock, log, metrics: this.#meter.metrics, tracer, span: this.#span },
       { holdBackMs, offset, isCautious, onFailed: (error) => this.#end(error, 'failed') },
     )
     this.#filling = filling
@@ -397,7 +403,10 @@ export class Transfer {
     clearTimeout(this.#linger)
     this.#swarm.leave()
     this.#components.metrics.transferEnded(outcome, (this.#components.clock() - this.#startedAt) / 1000)
-    this.#init.onEnd({ outcome, size: this.size, usedPeers: this.#filling?.usedPeers ?? false })
+    const usedPeers = this.#filling?.usedPeers ?? false
+    this.#span.set({ 'shoal.outcome': outcome, 'shoal.size': this.size, 'shoal.used_peers': usedPeers })
+    this.#span.end(this.#state.name === 'over' ? this.#state.error : undefined)
+    this.#init.onEnd({ outcome, size: this.size, usedPeers })
     this.#ended.resolve(outcome)
   }
 }

@@ -66,6 +66,7 @@ async function sendBlob(exchange: Exchange, { sender, metrics }: Components, blo
     CACHE_STATUS[blob.cacheStatus],
   ]
   if (ranges?.length === 1) headers.push('Content-Range', contentRange(ranges[0] ?? whole, size))
+  exchange.span.set({ 'shoal.cache': blob.cacheStatus, 'http.response.body.size': plan.length })
   const progress: BodyProgress = {
     onFirstBytes: () => {
       exchange.firstByteIsThere()

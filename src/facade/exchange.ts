@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ShoalError } from '../errors.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
+import { noSpan, type Span } from '../util/tracer.ts'
 
 /**
  * One request and its answer. Its signal aborts when the client has left, and when the first byte of the answer is not
@@ -12,6 +13,8 @@ export class Exchange implements Disposable {
   readonly response: ServerResponse
   readonly isHead: boolean
   readonly startedAt = performance.now()
+  /** Of the trace of this request. */
+  span: Span = noSpan
   /** The `ns` that the client named, echoed in the answer. */
   namespace: string | undefined
   readonly #linked: LinkedSignal

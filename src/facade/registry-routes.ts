@@ -6,6 +6,7 @@ import { OCI_INDEX } from '../oci/media-type.ts'
 import { parseRegistryPath, parseRegistryQuery, type RegistryResource } from '../oci/registry-path.ts'
 import { resolveRegistry, resolveRepository, type UpstreamRules } from '../oci/upstream.ts'
 import type { Logger } from '../util/logger.ts'
+import { noTracer, type Tracer } from '../util/tracer.ts'
 import { answerBlob } from './blob-answer.ts'
 import type { BodySender } from './body-sender.ts'
 import { type ErrorAnswer, errorAnswer, sendError } from './error-answer.ts'
@@ -15,6 +16,7 @@ import { answerList } from './list-answer.ts'
 import { answerManifest } from './manifest-answer.ts'
 import { responseTurn } from './response-turn.ts'
 
+const TRACED: ReadonlySet<RegistryResource['kind']> = new Set(['blob', 'manifest', 'tags', 'referrers', 'catalog'])
 const PING = Buffer.from('{}')
 const JSON_TYPE = 'application/json'
 
@@ -31,6 +33,7 @@ export interface RegistryRoutesComponents {
   readonly sender: BodySender
   readonly metrics: FacadeMetrics
   readonly log: Logger
+  readonly tracer?: Tracer
   /** Whether pulls can be served. While it is false, `/v2/` makes clients go elsewhere. */
   readonly isReady: () => boolean
 }
@@ -63,11 +66,25 @@ export class RegistryRoutes {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw pullsOnly()
       resource = parseRegistryPath(path)
       if (this.#isOwn(request)) sendError(exchange, LOOP)
+      else if (TRACED.has(resource.kind)) await this.#trace(exchange, resource, path, query)
       else await this.#answer(exchange, resource, path, query)
       this.#report(exchange, resource)
     } catch (error) {
       this.#fail(exchange, resource, exchange.explain(error))
     }
+  }
+
+  async #trace(exchange: Exchange, resource: RegistryResource, path: string, query: string): Promise<void> {
+    const { tracer = noTracer } = this.#components
+    const { method, headers } = exchange.request
+    const { traceparent } = headers
+    const attributes = { 'http.request.method': method, 'url.path': path, 'user_agent.original': headers['user-agent'] }
+    const options = {
+      kind: 'server',
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+    } as const
+    exchange.span = tracer.startSpan(`${method} ${resource.kind}`, attributes, options)
+    await tracer.within(exchange.span, () => this.#answer(exchange, resource, path, query))
   }
 
   async #answer(exchange: Exchange, resource: RegistryResource, path: string, query: string): Promise<void> {
@@ -127,6 +144,8 @@ export class RegistryRoutes {
   #report(exchange: Exchange, resource: RegistryResource): void {
     const { response, request, startedAt } = exchange
     this.#components.metrics.answered(resource.kind, response.statusCode)
+    exchange.span.set({ 'http.response.status_code': response.statusCode })
+    exchange.span.end()
     const ms = Math.round(performance.now() - startedAt)
     this.#components.log.debug(
       { method: request.method, url: request.url, status: response.statusCode, ms },
@@ -144,10 +163,13 @@ export class RegistryRoutes {
     if (error.code !== 'ABORTED') metrics.failed(resource.kind, error.code)
     if (error.code === 'ABORTED' || response.headersSent) {
       response.destroy()
+      exchange.span.end(error)
       metrics.answered(resource.kind, error.code === 'ABORTED' ? 'left' : 'cut')
       return
     }
     sendError(exchange, errorAnswer(error, resource.kind))
+    exchange.span.set({ 'http.response.status_code': response.statusCode })
+    exchange.span.end(error)
     metrics.answered(resource.kind, response.statusCode)
   }
 }

@@ -16,6 +16,7 @@ import { MANIFEST_ACCEPT, OCI_INDEX } from '../oci/media-type.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
+import { noTracer, type Tracer } from '../util/tracer.ts'
 import { AddressGuard, guardLookup } from './address-guard.ts'
 import { BlobSource } from './blob-source.ts'
 import { discard, readBounded } from './bounded-body.ts'
@@ -74,6 +75,7 @@ export class OriginClient implements Origin {
       clock: Clock
       credentials: Credentials
       metrics?: OriginMetrics
+      tracer?: Tracer
       lookup?: LookupFunction
     },
     init: OriginClientInit,
@@ -86,7 +88,15 @@ export class OriginClient implements Origin {
     this.#credentials = components.credentials
     this.#pool = pool
     this.#requester = new RegistryRequester(
-      { ...components, endpoints, guard, pool, breaker, metrics: components.metrics ?? noOriginMetrics },
+      {
+        ...components,
+        endpoints,
+        guard,
+        pool,
+        breaker,
+        metrics: components.metrics ?? noOriginMetrics,
+        tracer: components.tracer ?? noTracer,
+      },
       {
         tries: init.tries,
         backoff: init.backoff,

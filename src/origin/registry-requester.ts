@@ -3,6 +3,7 @@ import { hasCode, type ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
+import { type Span, type Tracer, traced } from '../util/tracer.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { discard, readBounded } from './bounded-body.ts'
@@ -48,6 +49,7 @@ interface Components {
   readonly pool: OriginPool
   readonly breaker: CircuitBreaker
   readonly metrics: OriginMetrics
+  readonly tracer: Tracer
 }
 
 interface RequesterInit extends AttemptsInit {
@@ -166,9 +168,28 @@ export class RegistryRequester {
     const headers = { ...question.headers, ...(authorization !== undefined && { authorization }) }
     const { registry, plainHttp } = endpoint
     const options = { registry, plainHttp, traffic: question.traffic, signal }
-    return await counted(this.#components.metrics, question.asked, signal, () =>
-      requestWithRedirects(this.#components, { method: question.method, url, headers }, options),
+    const request = { method: question.method, url, headers }
+    return await this.#asked(question.asked, request, signal, () =>
+      requestWithRedirects(this.#components, request, options),
     )
+  }
+
+  /** Counted, and followed: without the query, where signatures are. */
+  #asked(
+    asked: Asked | 'token',
+    { method, url }: Pick<HttpRequest, 'method' | 'url'>,
+    signal: AbortSignal,
+    request: () => Promise<HttpAnswer>,
+  ): Promise<HttpAnswer> {
+    const { metrics, tracer } = this.#components
+    const attributes = { 'http.request.method': method, 'server.address': url.host, 'url.path': url.pathname }
+    const named = `ask origin for ${asked}`
+    const run = async (span: Span): Promise<HttpAnswer> => {
+      const answer = await counted(metrics, asked, signal, request)
+      span.set({ 'http.response.status_code': answer.status, 'shoal.redirected': answer.redirected })
+      return answer
+    }
+    return traced(tracer, named, attributes, run, { kind: 'client' })
   }
 
   /** A token that cannot be renewed is no reason to fail: the registry may say what it wants now. */
@@ -206,7 +227,7 @@ export class RegistryRequester {
     const plainHttp = endpoint.plainHttp || protocol === 'http:'
     const ask = async (limited: Abortable): Promise<Buffer> => {
       const options = { registry, plainHttp, traffic: 'questions', ...limited } as const
-      const answer = await counted(this.#components.metrics, 'token', limited.signal, () =>
+      const answer = await this.#asked('token', request, limited.signal, () =>
         requestWithRedirects(this.#components, request, options),
       )
       if (answer.status === 200) return await readBounded(registry, answer, MAX_TOKEN_BYTES)

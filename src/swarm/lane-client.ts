@@ -5,6 +5,7 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
+import { noTracer, type Tracer, traced } from '../util/tracer.ts'
 import { aborted, unavailable } from './lane-answer.ts'
 import type { LaneCertificate } from './lane-certificate.ts'
 import { LaneConnection } from './lane-connection.ts'
@@ -42,6 +43,7 @@ interface Components {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Pick<SwarmMetrics, 'received' | 'laneAsked'>
+  readonly tracer?: Tracer
 }
 
 const OUTCOMES: Partial<Record<ErrorCode, Parameters<SwarmMetrics['laneAsked']>[0]>> = {
@@ -114,7 +116,15 @@ export class LaneClient implements Lane {
     peer?.pool.close(unavailable(id, 'the peer was dropped'))
   }
 
-  async fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+  fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+    const { tracer = noTracer } = this.#components
+    const { digest, range } = request
+    const bytes = range && range.end - range.start
+    const attributes = { 'shoal.peer': peer, 'shoal.digest': digest, 'shoal.start': range?.start, 'shoal.bytes': bytes }
+    return traced(tracer, 'ask peer', attributes, () => this.#counted(peer, request, options), { kind: 'client' })
+  }
+
+  async #counted(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
     const { metrics } = this.#components
     try {
       const answer = await this.#fetch(peer, request, options)

@@ -10,6 +10,10 @@ export interface SwarmCounters {
   firstProvider(seconds: number): void
   announced(kind: 'blob' | 'tag'): void
   message(direction: 'in' | 'out', type: string): void
+  /** A coordinator's answer. `second`: for a chunk that is out already, and late. */
+  leased(kind: 'granted' | 'second' | 'empty'): void
+  /** Another agent is asked for leases of a blob than before. */
+  coordinatorChanged(): void
   banned(reason: string): void
   received(via: Via, bytes: number): void
   sent(via: Via, bytes: number): void
@@ -65,6 +69,16 @@ export function swarmCounters(registers: Registry[], onSent: (bytes: number) => 
   })
   const announces = counter('shoal_swarm_announces_total', 'Keys that were given to the directory.', ['kind'])
   const messages = counter('shoal_swarm_messages_total', 'Messages between agents.', ['direction', 'type'])
+  const leases = counter(
+    'shoal_swarm_leases_total',
+    'Answers of this agent to those that would fetch from an origin.',
+    ['kind'],
+  )
+  const coordinators = counter(
+    'shoal_swarm_coordinator_changes_total',
+    'Times that this agent asked another one for leases of a blob than before.',
+    [],
+  )
   const bans = counter('shoal_swarm_bans_total', 'Peers that were shut out, by reason.', ['reason'])
   const received = counter('shoal_lane_received_bytes_total', 'Bytes from peers, good or not.', ['via'])
   const sent = counter('shoal_lane_sent_bytes_total', 'Bytes of blobs sent to peers.', ['via'])
@@ -75,6 +89,8 @@ export function swarmCounters(registers: Registry[], onSent: (bytes: number) => 
     firstProvider: (seconds) => firstProvider.observe(seconds),
     announced: (kind) => announces.inc({ kind }),
     message: (direction, type) => messages.inc({ direction, type }),
+    leased: (kind) => leases.inc({ kind }),
+    coordinatorChanged: () => coordinators.inc(),
     banned: (reason) => bans.inc({ reason }),
     received: (via, bytes) => received.inc({ via }, bytes),
     sent: (via, bytes) => {

@@ -1,6 +1,7 @@
 import type { BlobReader, TransferMetrics } from '../../src/blob/ports.ts'
 import { type Beginning, type Outcome, Transfer, type TransferEnd } from '../../src/blob/transfer.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import { noTracer } from '../../src/util/tracer.ts'
 import { FakeSource, type Faults } from './fake-source.ts'
 import { digestOfBytes, FakeSwarm } from './fake-swarm.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
@@ -40,7 +41,7 @@ export class TransferWorld {
     }
     const { headStartMs = 10, holdBackMs = 10_000, offset = 0.5 } = given
     return new Transfer(
-      { store: this.store, swarm: this.swarm, clock: Date.now, log: silentLog, metrics },
+      { store: this.store, swarm: this.swarm, clock: Date.now, log: silentLog, metrics, tracer: noTracer },
       {
         digest: this.digest,
         registry: 'registry.test',

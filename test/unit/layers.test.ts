@@ -35,6 +35,10 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['src/setup/planted.ts', '../store/hash-pool.ts'],
   ['src/setup/planted-cli.ts', '../cli/output.ts'],
   ['src/blob/planted-setup.ts', '../setup/mirror.ts'],
+  ['src/blob/planted-otel.ts', '@opentelemetry/api'],
+  ['src/facade/planted-otel.ts', '@opentelemetry/sdk-trace'],
+  ['src/swarm/planted-otel.ts', '@opentelemetry/api'],
+  ['src/swarm/lane-planted-otel.ts', '@opentelemetry/api'],
   ['src/telemetry/planted.ts', '../origin/origin-client.ts'],
 ]
 

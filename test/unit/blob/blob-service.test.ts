@@ -7,6 +7,7 @@ import type { Abortable, Origin, Scope, TransferMetrics } from '../../../src/blo
 import { StatedSizes } from '../../../src/blob/stated-sizes.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
+import { noTracer } from '../../../src/util/tracer.ts'
 import { FakeSource, type Faults } from '../../fakes/fake-source.ts'
 import { digestOfBytes, FakePeer, FakeSwarm, falsified, statementOf } from '../../fakes/fake-swarm.ts'
 import { MemoryBlobStore } from '../../fakes/memory-blob-store.ts'
@@ -91,6 +92,7 @@ function setUp() {
       access,
       repositories,
       metrics: ignored,
+      tracer: noTracer,
       clock: Date.now,
       log: silentLog,
     },

@@ -9,6 +9,7 @@ import { StatedSizes } from '../../../src/blob/stated-sizes.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
+import { noTracer } from '../../../src/util/tracer.ts'
 import { FakeOrigin } from '../../fakes/fake-origin.ts'
 import { FakePeers } from '../../fakes/fake-peers.ts'
 import { MemoryBlobStore } from '../../fakes/memory-blob-store.ts'
@@ -93,6 +94,7 @@ export function manifestWorld(init: { shareTags?: boolean; headStartMs?: number;
       isBlobHere,
       clock,
       log: silentLog,
+      tracer: noTracer,
     },
     { outageMs: DAY_MS, platform: { os: 'linux', architecture: 'amd64' }, headStartMs, shareTags },
   )
