@@ -20,6 +20,7 @@ export interface Progress {
 
 const MAX_BAR = 30
 const MIN_BAR = 8
+const MIN_NAME = 12
 const FULL = '━'
 const EMPTY = '─'
 const GREEN = '\u001b[32m'
@@ -37,9 +38,10 @@ export function progressLine(progress: Progress, { columns, hasColor }: Progress
     ...(progress.bytesPerSecond ? [`${formatBytes(progress.bytesPerSecond)}/s`] : []),
     ...(left === undefined ? [] : [`${formatDuration(left * 1000)} left`]),
   ].filter((part) => part !== '')
+  while (parts.length > 1 && indent + MIN_NAME + parts.join('  ').length + 3 > columns) parts.pop()
   const figures = parts.join('  ')
   const room = columns - indent - figures.length - 5
-  const nameWidth = Math.max(12, Math.min(room - MIN_BAR, Math.max(24, room - MAX_BAR)))
+  const nameWidth = Math.max(MIN_NAME, Math.min(room - MIN_BAR, Math.max(24, room - MAX_BAR)))
   const barWidth = Math.min(MAX_BAR, room - nameWidth)
   const shown = `${' '.repeat(indent)}${fit(name, nameWidth)}`
   if (share === undefined || barWidth < MIN_BAR) return `${shown}  ${figures}`
