@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { promisify } from 'node:util'
 import type { Daemon } from './client-kinds.ts'
+import { dockerMirrors } from './docker-info.ts'
 import type { HostFiles } from './host-files.ts'
 import { refused } from './setup-error.ts'
 
@@ -49,6 +50,12 @@ export class ClientDaemon {
     if (given !== undefined && posix.normalize(given) !== posix.normalize(file) && !this.#isSame(given, file)) {
       throw refused(`dockerd reads ${given}: run this with --file ${given}`)
     }
+  }
+
+  /** Whether there is one that can be told to read its files again. */
+  async isReloadable({ signal }: { signal: AbortSignal }): Promise<boolean> {
+    if (this.#daemon.rereads === 'when it starts') return false
+    return this.#pid() !== undefined || (await this.#isActive({ signal }))
   }
 
   async reload({ signal }: { signal: AbortSignal }): Promise<DaemonOutcome> {
@@ -101,6 +108,12 @@ export class ClientDaemon {
       if (Number.isSafeInteger(pid) && pid > 1 && procFile(pid, 'comm').trim() === this.#daemon.program) return pid
     }
     return undefined
+  }
+
+  /** The mirrors that the daemon asks, where it can tell. */
+  async mirrorsInUse({ signal }: { signal: AbortSignal }): Promise<readonly string[] | undefined> {
+    const { socket } = this.#daemon
+    return socket === undefined ? undefined : await dockerMirrors(this.#files.resolve(socket), { signal })
   }
 
   #isSame(given: string, file: string): boolean {

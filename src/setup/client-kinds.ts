@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { textBetween } from './docker-daemon-json.ts'
 import { CONTAINERD_CONFIG, containerdRoots, planContainerd } from './plan-containerd.ts'
 import { planContainers, SHOAL_CONF } from './plan-containers.ts'
 import { DAEMON_JSON, DOCKER_CERTS, planDocker } from './plan-docker.ts'
@@ -9,6 +10,8 @@ export interface Daemon {
   readonly unit: string
   readonly program: string
   readonly pidFiles: readonly string[]
+  /** Where docker's API is asked which mirrors it uses. */
+  readonly socket?: string
   /** Makes it read its main file: SIGHUP, or nothing but a start. */
   readonly rereads: 'on SIGHUP' | 'when it starts'
 }
@@ -17,6 +20,8 @@ export interface ClientKind {
   readonly plan: Planner
   /** Undefined for a client that is no daemon. */
   readonly daemon: Daemon | undefined
+  /** A text that the daemon has to read before `next` replaces `now`, where it does not forget by itself. */
+  readonly between?: (path: string, now: string, next: string | undefined) => string | undefined
   /** Every file that may have been set up. @param file as in PlanInit */
   readonly paths: (files: SetupFiles, file: string | undefined) => readonly string[]
 }
@@ -28,8 +33,10 @@ export const CLIENTS: Readonly<Record<ClientName, ClientKind>> = {
       unit: 'docker',
       program: 'dockerd',
       pidFiles: ['/run/docker.pid', '/var/run/docker.pid'],
+      socket: '/run/docker.sock',
       rereads: 'on SIGHUP',
     },
+    between: textBetween,
     paths: (files, file) => [file ?? DAEMON_JSON, ...hostsFiles(files, [DOCKER_CERTS])],
   },
   containerd: {

@@ -5,12 +5,12 @@
  */
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff'
 import { BaseFiles, baseOf } from './base-files.ts'
-import { CLIENTS, type ClientKind } from './client-kinds.ts'
+import { CLIENTS, type ClientKind, isReadPerPull } from './client-kinds.ts'
 import { applyChanges, type FileChange } from './file-changes.ts'
 import type { HostFiles } from './host-files.ts'
 import { parseMirror } from './mirror.ts'
 import { refused } from './setup-error.ts'
-import type { ClientName, PlanInit, PlannedFile } from './setup-types.ts'
+import type { ClientName, Mirror, PlanInit, PlannedFile } from './setup-types.ts'
 import { bookOf, readRecord, type UndoRecord } from './undo-book.ts'
 
 export interface SetupStep {
@@ -18,6 +18,10 @@ export interface SetupStep {
   /** The files of the setting, changed or not, with what will be in them; undefined: no such file. */
   readonly contents: ReadonlyMap<string, string | undefined>
   readonly notes: readonly string[]
+  /** The mirror that the client asks from now on, or asks no more. */
+  readonly mirror: Mirror | undefined
+  /** What a running daemon has to read first. */
+  readonly between: FileChange | undefined
 }
 
 export class ClientSetup {
@@ -35,25 +39,39 @@ export class ClientSetup {
   planSetup(init: PlanInit): SetupStep {
     const { files, notes } = this.#kind.plan(this.#base, init)
     const changes = files.map((file) => this.#changeOf(file, init)).filter((change) => change !== undefined)
-    return { changes, notes, contents: new Map(files.map(({ path, after }) => [path, after])) }
+    return {
+      changes,
+      notes,
+      contents: new Map(files.map(({ path, after }) => [path, after])),
+      mirror: init.mirror,
+      between: undefined,
+    }
   }
 
   /** What taking the setting back would change. @throws ShoalError SETUP_REFUSED, and then nothing is to be done */
   planUndo({ file }: { file: string | undefined }): SetupStep {
     const changes: FileChange[] = []
     const notes: string[] = []
+    let mirror: Mirror | undefined
     for (const path of this.#kind.paths(this.#base, file)) {
       const record = readRecord(this.#files, path)
       if (record === undefined) continue
       const { change, note } = this.#undoOf(path, record)
       changes.push(change)
+      mirror = parseMirror(record.mirror)
       if (note !== undefined) notes.push(note)
     }
-    return { changes, notes, contents: new Map(changes.map(({ path, next }) => [path, next])) }
+    return {
+      changes,
+      notes,
+      contents: new Map(changes.map(({ path, next }) => [path, next])),
+      mirror,
+      between: changes.map((change) => this.#between(change)).find((change) => change !== undefined),
+    }
   }
 
   /** @throws ShoalError SETUP_REFUSED when a file can't be written, and then none is changed */
-  apply({ changes }: SetupStep): void {
+  apply(changes: readonly FileChange[]): void {
     applyChanges(this.#files, changes)
   }
 
@@ -69,6 +87,16 @@ export class ClientSetup {
     const kept = before === undefined ? undefined : (old?.attributes ?? attributes)
     const record = { before, after, mirror: mirror.url, attributes: kept, dirs: old?.dirs ?? [] }
     return { path, now, next: after, attributes, record, oldDirs: [] }
+  }
+
+  #between(change: FileChange): FileChange | undefined {
+    const { path, now, next } = change
+    if (isReadPerPull(path) || now === undefined || now === next) return undefined
+    const text = this.#kind.between?.(path, now, next)
+    const attributes = this.#files.read(path)
+    return text === undefined
+      ? undefined
+      : { path, now, next: text, attributes, record: readRecord(this.#files, path), oldDirs: [] }
   }
 
   #undoOf(path: string, record: UndoRecord): { change: FileChange; note?: string } {

@@ -31,8 +31,18 @@ export function removeDockerMirror(path: string, text: string, mirror: Mirror, b
   const old = before === undefined ? undefined : mirrorsOf(path, before)
   if (now === undefined || old?.some((url) => isMirror(mirror, url))) return text
   const list = others(now, mirror)
-  if (list.length === now.length) return text
-  return withMirrors(path, text, old === undefined && list.length === 0 ? undefined : list)
+  if (list.length === 0 && old === undefined) return withMirrors(path, text, undefined)
+  return list.length === now.length ? text : withMirrors(path, text, list)
+}
+
+/**
+ * When docker reads its file again, a list that is gone stays in use, and an empty one does not: the text to read before
+ * `next` replaces `now`. Undefined when none is needed.
+ * Source: `reloadRegistryConfig` of https://github.com/moby/moby/blob/master/daemon/reload.go
+ */
+export function textBetween(path: string, now: string, next: string | undefined): string | undefined {
+  const isGone = next === undefined || mirrorsOf(path, next) === undefined
+  return isGone && (mirrorsOf(path, now)?.length ?? 0) > 0 ? withMirrors(path, now, []) : undefined
 }
 
 export function dockerSettings(path: string, text: string): Settings {

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { parseRegistry } from '../../oci/reference.ts'
+import { carryOut } from '../../setup/carry-out.ts'
 import { ClientDaemon, type DaemonOutcome } from '../../setup/client-daemon.ts'
-import { CLIENTS, isReadPerPull } from '../../setup/client-kinds.ts'
+import { CLIENTS } from '../../setup/client-kinds.ts'
 import { ClientSetup, diffOf, type SetupStep } from '../../setup/client-setup.ts'
 import { HostFiles } from '../../setup/host-files.ts'
 import { mirrorAt, parseMirror } from '../../setup/mirror.ts'
@@ -51,11 +52,7 @@ export async function setup(name: string, options: SetupOptions, { config, print
   const report = options.json ? undefined : print
   if (options.print) report?.(printed(step))
   else report?.(step.changes.map(diffOf).join(''))
-  if (!isOnlyShown) clientSetup.apply(step)
-
-  const changed = step.changes.filter(({ now, next }) => now !== next)
-  const needed = changed.some(({ path }) => !isReadPerPull(path))
-  const outcome = running && needed && !isOnlyShown ? await reread(running, options) : undefined
+  const outcome = isOnlyShown ? undefined : await make(clientSetup, running, step, options)
   if (options.json) print(json(asJson(client, step, options, outcome)))
   else if (!options.print) print(summary(client, step, options, outcome))
   if (outcome?.failed) throw new CliError(outcome.message)
@@ -89,9 +86,14 @@ function registryOf(text: string): string {
   }
 }
 
-async function reread(running: ClientDaemon, { restart }: SetupOptions): Promise<DaemonOutcome> {
+async function make(
+  clientSetup: ClientSetup,
+  daemon: ClientDaemon | undefined,
+  step: SetupStep,
+  { restart = false, undo }: SetupOptions,
+): Promise<DaemonOutcome | undefined> {
   const { signal } = new AbortController()
-  return restart ? await running.restart({ signal }) : await running.reload({ signal })
+  return await carryOut({ setup: clientSetup, daemon }, step, { restart, action: undo ? 'undo' : 'setup' }, { signal })
 }
 
 function printed({ contents }: SetupStep): string {

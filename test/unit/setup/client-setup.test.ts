@@ -45,14 +45,14 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 function setup(client: ClientName, init: Partial<PlanInit> = {}) {
   const one = new ClientSetup({ files: new HostFiles({ root }) }, { client })
   const step = one.planSetup({ ...PLAN_INIT, ...init })
-  one.apply(step)
+  one.apply(step.changes)
   return step
 }
 
 function undo(client: ClientName) {
   const one = new ClientSetup({ files: new HostFiles({ root }) }, { client })
   const step = one.planUndo({ file: undefined })
-  one.apply(step)
+  one.apply(step.changes)
   return step
 }
 
@@ -270,7 +270,7 @@ describe('ClientSetup', () => {
     const step = one.planSetup(PLAN_INIT)
     write(DAEMON_JSON, '{"debug":true}')
     const before = world()
-    expect(() => one.apply(step)).toThrow('changed meanwhile')
+    expect(() => one.apply(step.changes)).toThrow('changed meanwhile')
     expect(world()).toEqual(before)
   })
 

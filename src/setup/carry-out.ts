@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { linkSignals } from '../util/signals.ts'
+import type { ClientDaemon, DaemonOutcome } from './client-daemon.ts'
+import { isReadPerPull } from './client-kinds.ts'
+import type { ClientSetup, SetupStep } from './client-setup.ts'
+import { isMirror } from './mirror.ts'
+
+const POLL_MS = 50
+const TAKES_MS = 10_000
+// how long a daemon that can't be asked is given to read its file
+const READS_MS = 500
+
+export interface CarryOutInit {
+  readonly restart: boolean
+  readonly action: 'setup' | 'undo'
+}
+
+/**
+ * Makes the changes, and has the client's daemon read them if it does not by itself.
+ * @returns undefined when no daemon had to be told
+ * @throws ShoalError SETUP_REFUSED when a file can't be written, and then none is changed
+ */
+export async function carryOut(
+  { setup, daemon }: { setup: ClientSetup; daemon: ClientDaemon | undefined },
+  step: SetupStep,
+  { restart, action }: CarryOutInit,
+  { signal }: { signal: AbortSignal },
+): Promise<DaemonOutcome | undefined> {
+  const isToldOf = step.changes.some(({ path, now, next }) => now !== next && !isReadPerPull(path))
+  const { between } = step
+  if (
+    daemon !== undefined &&
+    isToldOf &&
+    !restart &&
+    between !== undefined &&
+    (await daemon.isReloadable({ signal }))
+  ) {
+    setup.apply([between])
+    try {
+      return await reload(daemon, step, action, { signal })
+    } finally {
+      setup.apply(step.changes.map((one) => (one.path === between.path ? { ...one, now: between.next } : one)))
+    }
+  }
+  setup.apply(step.changes)
+  if (daemon === undefined || !isToldOf) return undefined
+  return restart ? await daemon.restart({ signal }) : await reload(daemon, step, action, { signal })
+}
+
+/** A daemon that can tell what it uses is waited for. */
+async function reload(
+  daemon: ClientDaemon,
+  { mirror }: SetupStep,
+  action: 'setup' | 'undo',
+  { signal }: { signal: AbortSignal },
+): Promise<DaemonOutcome> {
+  const outcome = await daemon.reload({ signal })
+  if (!outcome.done || mirror === undefined) return outcome
+  using deadline = linkSignals([signal], TAKES_MS)
+  const isUsed = action === 'setup'
+  for (;;) {
+    const mirrors = await daemon.mirrorsInUse({ signal: deadline.signal })
+    if (mirrors !== undefined && mirrors.some((url) => isMirror(mirror, url)) === isUsed) {
+      return { ...outcome, message: `${outcome.message}, and it ${isUsed ? 'uses' : 'no longer uses'} ${mirror.url}` }
+    }
+    if (mirrors === undefined && !deadline.signal.aborted) {
+      await delay(READS_MS, undefined, { signal: deadline.signal })
+      return outcome
+    }
+    if (deadline.signal.aborted) {
+      const message = `${outcome.message}, but it did not take the setting: its log says why, or restart it`
+      return { done: false, failed: true, message }
+    }
+    await delay(POLL_MS, undefined, { signal: deadline.signal }).catch(() => undefined)
+  }
+}
