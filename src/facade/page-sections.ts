@@ -7,7 +7,7 @@ import type { EndedTransfer } from './transfers-api.ts'
 
 const MAX_CELLS = 256
 const MAX_TRANSFERS = 12
-const MAX_ENDED = 5
+const MAX_ENDED = 4
 const MAX_PEERS = 60
 const MAX_BANS = 30
 

@@ -55,7 +55,7 @@ function onMessage({ now, ...sections }, isWhole) {
   if (sections.traffic) showTraffic()
   if (sections.transfers || sections.agent) showTransfers(shown.transfers, shown.agent.facade)
   if (sections.ended) showEnded(shown.ended)
-  if (sections.pulls) showPulls(shown.pulls, agentNow())
+  if (sections.pulls || sections.transfers) showPulls(shown, agentNow())
   if (sections.swarm) {
     showPeers(shown.swarm)
     showBans(shown.swarm.bans, agentNow())
@@ -131,21 +131,25 @@ function showStore() {
 
 function showTraffic() {
   if (shown === undefined) return
-  const { fromOrigin, fromPeers, toPeers, wasted } = shown.traffic
+  const { fromOrigin, fromPeers, toPeers } = shown.traffic
   show('share', percent(fromPeers, fromPeers + fromOrigin))
-  show('share-more', `${bytes(fromPeers)}, and ${bytes(fromOrigin)} from registries`)
+  show('share-more', `${bytes(fromPeers)} of ${bytes(fromPeers + fromOrigin)} that came`)
   byId('share-bar').setAttribute('width', String((fromPeers / Math.max(1, fromPeers + fromOrigin)) * 100))
   byId('share-bar').parentElement?.classList.toggle('none', fromPeers + fromOrigin === 0)
   show('given', bytes(toPeers))
-  show('given-more', wasted > 0 ? `${bytes(wasted)} was received for nothing` : 'since the agent started')
+  show('given-more', 'since the agent started')
 }
 
 function showTimes() {
   if (shown === undefined) return
   const now = agentNow()
-  const { agent, store, pulls, swarm } = shown
-  setText(byId('foot'), `Shoal ${agent.version}, up ${duration(now - agent.startedAt)}. Store in ${store.dir}.`)
-  showPulls(pulls, now)
+  const { agent, store, traffic, swarm } = shown
+  const wasted = traffic.wasted > 0 ? ` ${bytes(traffic.wasted)} was received for nothing.` : ''
+  setText(
+    byId('foot'),
+    `Shoal ${agent.version}, up ${duration(now - agent.startedAt)}. Store in ${store.dir}.${wasted}`,
+  )
+  showPulls(shown, now)
   showBans(swarm.bans, now)
   const last = Math.floor(now / 10_000)
   for (const slot of samples.keys()) if (slot <= last - HOUR_SAMPLES) samples.delete(slot)

@@ -1,6 +1,5 @@
 /** @import { BanStatus } from '../admin-api.ts' */
-/** @import { PageSwarm } from '../page-data.ts' */
-/** @import { Pull } from '../pull-log.ts' */
+/** @import { PageSections, PageSwarm } from '../page-data.ts' */
 import { byId, html, keyed, setText, svg, toggle } from './dom.js'
 import { ago, bytes, counted, duration, shortId } from './format.js'
 import { sources } from './transfers.js'
@@ -75,8 +74,11 @@ export function showBans(bans, now) {
   )
 }
 
-/** @param {readonly Pull[]} pulls @param {number} now */
-export function showPulls(pulls, now) {
+/**
+ * What is on its way counts for the pull that asked for it.
+ * @param {Pick<PageSections, 'pulls' | 'transfers'>} shown @param {number} now
+ */
+export function showPulls({ pulls, transfers }, now) {
   toggle('no-pulls', pulls.length === 0)
   const bar = () => svg('rect', { height: 4 })
   const create = () => {
@@ -96,7 +98,14 @@ export function showPulls(pulls, now) {
     ({ image, digest }) => `${image} ${digest}`,
     create,
     (item, pull) => {
-      const { image, at, size, blobs, done, bytes: from, isStale } = pull
+      const { image, at, size, blobs, done, isStale } = pull
+      const from = { ...pull.bytes }
+      for (const { names, bytes: arrived } of done < blobs ? transfers.list : []) {
+        if (!names.includes(image)) continue
+        from.peer += arrived.peer
+        from.origin += arrived.origin
+        from.store += arrived.store
+      }
       const [name, amount, facts] = item.querySelectorAll('.name, .amount, .facts')
       if (name) setText(name, image)
       if (amount) setText(amount, bytes(size))
