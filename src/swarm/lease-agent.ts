@@ -8,6 +8,9 @@ export class LeaseAgent {
   seenAt = 0
   gaps: readonly ChunkRange[] = []
   most = 0
+  /** Of its last answer, and when that was. */
+  serial = 0
+  answeredAt = -Infinity
   /** When what waits was asked. */
   askedAt = 0
   /** When it last gave back what the origin refused. */

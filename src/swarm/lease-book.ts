@@ -8,6 +8,8 @@ export interface Hold {
   readonly agent: string
   readonly chunk: number
   readonly grantedAt: number
+  /** Of the answer that grants it. */
+  readonly serial: number
   /** How many chunks its agent brings until then. */
   readonly position: number
   until: number
@@ -131,10 +133,15 @@ export class LeaseBook {
     return state === undefined || state.holds.length > 0 ? undefined : this.#freshUntil(state, freshMs)
   }
 
-  grant(agent: string, chunk: number, times: { readonly now: number; readonly until: number }): Hold {
+  grant(
+    agent: string,
+    chunk: number,
+    given: { readonly now: number; readonly until: number; readonly serial: number },
+  ): Hold {
     const state = this.#chunks.get(chunk) ?? emptyState()
     const position = this.activeOf(agent) + 1
-    const hold = { agent, chunk, grantedAt: times.now, position, until: times.until, isLate: false, isExpired: false }
+    const { now, until, serial } = given
+    const hold = { agent, chunk, grantedAt: now, serial, position, until, isLate: false, isExpired: false }
     this.#forgetHold(agent, chunk)
     state.hasSecond = state.holds.length > 0
     state.holds.push(hold)

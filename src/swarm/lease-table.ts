@@ -16,8 +16,16 @@ import { LeasePace } from './lease-pace.ts'
 export interface LeaseAnswer {
   readonly agent: string
   readonly lease: Lease
+  /** Counts the answers to this agent. */
+  readonly serial: number
   /** `second`: the chunk is out already, and late. */
   readonly kind: 'granted' | 'second' | 'empty'
+}
+
+interface Said extends Omit<LeaseAsk, 'size'> {
+  readonly heard: number
+  /** It did not know of the last answer. */
+  readonly isCrossing: boolean
 }
 
 export interface LeaseTableInit {
@@ -33,6 +41,7 @@ const LEASE_TIMES = 4
 const FRESH_TIMES = 3
 /** An agent's refusals by the origin count once in so long: nobody can slow down the others by giving back. */
 const REFUSED_MS = 10_000
+const CROSSING_MS = 500
 const MAX_STRUCK = 256
 /** Waiting asks are looked at again no sooner. */
 const RECHECK_MS = 50
@@ -79,6 +88,11 @@ export class LeaseTable {
     return this.#members
   }
 
+  /** Whether the agent takes part. */
+  has(agent: string): boolean {
+    return this.#agents.has(agent)
+  }
+
   /** Nothing waits and nothing is out. */
   get isIdle(): boolean {
     return this.#waiting.size === 0 && this.#book.active.size === 0
@@ -89,21 +103,30 @@ export class LeaseTable {
     return this.#agents.size + this.#book.size
   }
 
-  /** A new ask takes the place of one that waits. @returns answers, maybe not to this agent and not now */
-  ask(id: string, { gaps, fetching, most }: LeaseAsk, now: number): LeaseAnswer[] {
+  /**
+   * A new ask takes the place of one that waits.
+   * @param heard `serial` of the last answer that the agent had got: it says nothing about what was granted since
+   * @returns answers, maybe not to this agent and not now
+   */
+  ask(id: string, { gaps, fetching, most }: LeaseAsk, now: number, heard = Infinity): LeaseAnswer[] {
     const agent = this.#seen(id, now)
-    if (agent === undefined) return [this.#empty(id)]
+    if (agent === undefined) return [this.#empty(id, 0)]
+    // it counts on from what another coordinator, or this one before a restart, has answered
+    if (agent.serial === 0 && Number.isFinite(heard)) agent.serial = heard
     const bounds = { count: this.#count, maxRanges: this.#limits.maxRanges }
     const lacks = cutRanges(gaps, bounds)
     const fetches = cutRanges(fetching, bounds)
-    this.#settle(agent, lacks, fetches, now)
+    // an answer is under way, and answers this ask as well; later it must have been lost
+    const isCrossing = heard < agent.serial && now - agent.answeredAt < CROSSING_MS
+    this.#settle(agent, { gaps: lacks, fetching: fetches, most, heard, isCrossing }, now)
     this.#confirm(agent, lacks)
     this.#adopt(agent, fetches, now)
     agent.gaps = lacks
+    if (isCrossing) return this.#answers(now)
     agent.most = Math.max(0, Math.min(this.#limits.maxPerAgent, Math.floor(most) || 0))
     if (agent.most === 0 || lacks.length === 0) {
       this.#unqueue(agent)
-      return [this.#empty(id), ...this.#answers(now)]
+      return [this.#empty(id, this.#nextSerial(agent, now)), ...this.#answers(now)]
     }
     if (!this.#waiting.has(agent)) agent.askedAt = now
     this.#waiting.add(agent)
@@ -164,13 +187,14 @@ export class LeaseTable {
   }
 
   /** What became of what it was granted. */
-  #settle(agent: LeaseAgent, gaps: readonly ChunkRange[], fetching: readonly ChunkRange[], now: number): void {
+  #settle(agent: LeaseAgent, { gaps, fetching, most, heard, isCrossing }: Said, now: number): void {
     const brought: Hold[] = []
     let isRefused = false
     for (const hold of this.#book.holdsOf(agent.id)) {
+      if (isCrossing && hold.serial > heard) continue
       if (includesChunk(fetching, hold.chunk)) this.#renew(hold, now)
       else if (includesChunk(gaps, hold.chunk)) {
-        isRefused ||= !hold.isExpired
+        isRefused ||= !hold.isExpired && hold.serial <= heard
         this.#book.giveBack(hold)
         this.#hasFreed = true
       } else brought.push(hold)
@@ -184,8 +208,8 @@ export class LeaseTable {
       this.#hasBrought = true
       agent.brought()
     }
-    // who fetches on has only changed its mind
-    if (isRefused && brought.length === 0 && fetching.length === 0) this.#refused(agent, now)
+    // who fetches on, or wants no more, has only changed its mind
+    if (isRefused && most > 0 && brought.length === 0 && fetching.length === 0) this.#refused(agent, now)
   }
 
   #refused(agent: LeaseAgent, now: number): void {
@@ -237,7 +261,7 @@ export class LeaseTable {
     for (const agent of this.#waiting) {
       if (now - agent.askedAt < this.#limits.pendingMs) break
       this.#unqueue(agent)
-      answers.push(this.#empty(agent.id))
+      answers.push(this.#empty(agent.id, this.#nextSerial(agent, now)))
     }
     return answers
   }
@@ -279,6 +303,7 @@ export class LeaseTable {
       return
     }
     const granted = late === undefined ? [...chunks] : [late]
+    const serial = this.#nextSerial(agent, now)
     for (const chunk of granted) this.#grant(agent, chunk, now)
     this.#unqueue(agent)
     const lease = {
@@ -286,7 +311,7 @@ export class LeaseTable {
       forMs: this.#leaseMs(this.#book.activeOf(agent.id)),
       members: this.#members,
     }
-    answers.push({ agent: agent.id, lease, kind: late === undefined ? 'granted' : 'second' })
+    answers.push({ agent: agent.id, lease, serial, kind: late === undefined ? 'granted' : 'second' })
   }
 
   /** Waits until a chunk is free or `at`. */
@@ -336,7 +361,7 @@ export class LeaseTable {
   #grant(agent: LeaseAgent, chunk: number, now: number): void {
     if (this.#book.active.size === 0) this.#pace.started(now)
     const until = now + this.#leaseMs(this.#book.activeOf(agent.id) + 1)
-    this.#book.grant(agent.id, chunk, { now, until })
+    this.#book.grant(agent.id, chunk, { now, until, serial: agent.serial })
   }
 
   /** What is late makes room for others; what ran out is free. */
@@ -386,8 +411,14 @@ export class LeaseTable {
     return Math.max(this.#limits.freshMs, FRESH_TIMES * (this.#pace.chunkMs ?? 0))
   }
 
-  #empty(agent: string): LeaseAnswer {
+  #nextSerial(agent: LeaseAgent, now: number): number {
+    agent.answeredAt = now
+    agent.serial += 1
+    return agent.serial
+  }
+
+  #empty(agent: string, serial: number): LeaseAnswer {
     const forMs = Math.min(PAUSE_MS.most, PAUSE_MS.perMember * this.#members)
-    return { agent, lease: { ranges: [], forMs, members: Math.max(1, this.#members) }, kind: 'empty' }
+    return { agent, lease: { ranges: [], forMs, members: Math.max(1, this.#members) }, serial, kind: 'empty' }
   }
 }

@@ -12,6 +12,7 @@ import { linkSignals } from '../util/signals.ts'
 import { BlobInterests } from './blob-interests.ts'
 import { isSwarmDigest } from './digest-bytes.ts'
 import { Holders } from './holders.ts'
+import { Leases } from './leases.ts'
 import { nearestTo } from './nearest.ts'
 import { OriginMemory } from './origin-memory.ts'
 import { OwnStatements } from './own-statements.ts'
@@ -76,6 +77,7 @@ export class SwarmDirectory implements Swarm {
   readonly #proofs: ProofDesk
   readonly #questions: QuestionDesk
   readonly #memory: OriginMemory
+  readonly #leases: Leases
   readonly #holders = new Holders()
   readonly #hints: RateLimit
   #subscriptions: (() => void)[] = []
@@ -101,6 +103,7 @@ export class SwarmDirectory implements Swarm {
     const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
     this.#proofs = new ProofDesk({ ...components, send, verify })
     this.#questions = new QuestionDesk({ ...components, send }, init)
+    this.#leases = new Leases({ ...components, send })
     this.#memory = new OriginMemory({
       ...components,
       members,
@@ -131,6 +134,7 @@ export class SwarmDirectory implements Swarm {
           ledger.joined(member)
           this.#interests.met(member.id)
           this.#proofs.joined(member.id)
+          this.#leases.asks.met(member.id)
         },
         left: ({ id }) => {
           ledger.left(id)
@@ -138,6 +142,7 @@ export class SwarmDirectory implements Swarm {
           this.#questions.drop(id)
           this.#interests.drop(id)
           this.#holders.drop(id)
+          this.#leases.drop(id)
         },
       }),
       ledger.subscribe((ban) => this.#onBan(ban)),
@@ -158,6 +163,7 @@ export class SwarmDirectory implements Swarm {
   stop(): void {
     for (const end of this.#subscriptions) end()
     this.#subscriptions = []
+    this.#leases.stop()
     this.#interests.stop()
     this.#wants.stop()
     this.#proofs.stop()
@@ -202,13 +208,23 @@ export class SwarmDirectory implements Swarm {
   }
 
   join({ digest, registry }: BlobKey, events: SwarmEvents): BlobSwarm {
-    const leave = isSwarmDigest(digest) ? this.#interests.join({ digest, registry }, events) : findNobody(events)
+    const key = { digest, registry }
+    const endInterest = isSwarmDigest(digest) ? this.#interests.join(key, events) : findNobody(events)
     return {
-      has: (indexes) => this.#wants.gained(digest, indexes),
-      claim: (hashes) => this.#wants.gained(digest, hashes.keys(), hashes),
-      lease: () => {},
+      has: (indexes) => {
+        this.#leases.asks.came(digest, indexes)
+        this.#wants.gained(digest, indexes)
+      },
+      claim: (hashes) => {
+        this.#leases.asks.came(digest, hashes.keys())
+        this.#wants.gained(digest, hashes.keys(), hashes)
+      },
+      lease: (ask) => this.#leases.asks.ask(key, ask, events),
       settle: (hashes, statements) => this.#proofs.settle(digest, hashes, statements),
-      leave,
+      leave: () => {
+        this.#leases.asks.leave(key, events)
+        endInterest()
+      },
     }
   }
 
@@ -278,6 +294,9 @@ export class SwarmDirectory implements Swarm {
       case 'unwant':
         this.#wants.unwant(peer, message)
         return undefined
+      case 'lease':
+      case 'leased':
+        return this.#leases.message(peer, message)
       case 'have':
       case 'more':
       case 'none':
@@ -301,6 +320,7 @@ export class SwarmDirectory implements Swarm {
     this.#interests.banned(ban)
     this.#wants.drop(ban.peer)
     this.#questions.drop(ban.peer)
+    this.#leases.drop(ban.peer)
     members.disconnect(ban.peer).catch((error: unknown) => {
       log.debug({ peer: ban.peer, err: error }, 'a peer that is shut out could not be disconnected')
     })

@@ -10,6 +10,10 @@ export interface SwarmMetrics {
   announced(kind: 'blob' | 'tag'): void
   /** One message of the swarm protocol. */
   message(direction: 'in' | 'out', type: string): void
+  /** A coordinator's answer. `second`: for a chunk that is out already, and late. */
+  leased(kind: 'granted' | 'second' | 'empty'): void
+  /** Another agent is asked for leases of a blob than before. */
+  coordinatorChanged(): void
   banned(reason: Ban['reason']): void
   /** Bytes of blobs, whether they were good or not. `via`: the lane's own port or a libp2p stream. */
   received(via: 'lane' | 'stream', bytes: number): void
@@ -27,6 +31,8 @@ export const noSwarmMetrics: SwarmMetrics = {
   firstProvider: () => {},
   announced: () => {},
   message: () => {},
+  leased: () => {},
+  coordinatorChanged: () => {},
   banned: () => {},
   received: () => {},
   sent: () => {},

@@ -3,7 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hasCode } from '../../../src/errors.ts'
 import { digestFromBytes } from '../../../src/swarm/digest-bytes.ts'
-import { decodeMessage, encodeMessage, MAX_INDEXES, type WireMessage } from '../../../src/swarm/wire-messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  MAX_INDEXES,
+  MAX_LEASE_CHUNKS,
+  type WireMessage,
+} from '../../../src/swarm/wire-messages.ts'
 
 const key = {
   digest: fc.uint8Array({ minLength: 32, maxLength: 32 }).map(digestFromBytes),
@@ -12,7 +18,39 @@ const key = {
 const bytes = fc.uint8Array({ maxLength: 100 })
 const statements = fc.array(bytes, { maxLength: 4 })
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
+const ranges = fc.array(
+  fc.tuple(fc.nat({ max: 100 }), fc.nat({ max: 27 })).map(([from, length]) => ({ from, to: from + length + 1 })),
+  { maxLength: 8 },
+)
+const lease = {
+  type: 'lease' as const,
+  size: 128 * 256 * 1024,
+  gaps: [{ from: 0, to: 128 }],
+  fetching: [],
+  most: 8,
+  heard: 0,
+  leaves: false,
+}
 const message: fc.Arbitrary<WireMessage> = fc.oneof(
+  fc.record({
+    ...key,
+    type: fc.constant('lease' as const),
+    size: fc.constant(lease.size),
+    gaps: ranges,
+    fetching: ranges,
+    most: fc.nat({ max: MAX_LEASE_CHUNKS }),
+    heard: fc.nat(),
+    leaves: fc.boolean(),
+  }),
+  fc.record({
+    ...key,
+    type: fc.constant('leased' as const),
+    ranges,
+    forMs: fc.nat({ max: 60_000 }),
+    members: fc.nat(),
+    serial: fc.nat(),
+    nearer: fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 3 }),
+  }),
   fc.record({ ...key, type: fc.constantFrom('want' as const, 'unwant' as const, 'none' as const) }),
   fc.record({
     ...key,
@@ -67,6 +105,44 @@ describe('messages of the swarm protocol', () => {
         expect(decodeMessage(encodeMessage(message))).toEqual(message)
       }),
     )
+  })
+
+  it('about leases are refused when they are about more chunks than there are, or too many', () => {
+    const digest = digestFromBytes(new Uint8Array(32))
+    const ask = { ...lease, digest, registry: 'r' }
+    expect(refusal(encodeMessage(ask))).toEqual(ask)
+    const many = (count: number) => Array.from({ length: count }, (_, at) => ({ from: at, to: at + 1 }))
+    const bad: WireMessage[] = [
+      { ...ask, gaps: [{ from: 0, to: 129 }] },
+      { ...ask, fetching: [{ from: 128, to: 129 }] },
+      { ...ask, gaps: [{ from: 3, to: 3 }] },
+      { ...ask, gaps: [{ from: -1, to: 3 }] },
+      { ...ask, gaps: many(65) },
+      { ...ask, size: Number.MAX_SAFE_INTEGER },
+      { ...ask, most: MAX_LEASE_CHUNKS + 1 },
+      {
+        type: 'leased',
+        digest,
+        registry: 'r',
+        ranges: [{ from: 0, to: MAX_LEASE_CHUNKS + 1 }],
+        forMs: 1,
+        members: 1,
+        serial: 1,
+        nearer: [],
+      },
+      { type: 'leased', digest, registry: 'r', ranges: [], forMs: 1e9, members: 1, serial: 1, nearer: [] },
+      {
+        type: 'leased',
+        digest,
+        registry: 'r',
+        ranges: [],
+        forMs: 1,
+        members: 1,
+        serial: 1,
+        nearer: ['a', 'b', 'c', 'd'],
+      },
+    ]
+    for (const message of bad) expect(hasCode(refusal(encodeMessage(message)), 'PEER_MISBEHAVED')).toBe(true)
   })
 
   it('are refused with one kind of error, whatever the bytes', () => {
