@@ -83,8 +83,8 @@ export function createLogger(init: LoggerInit, components: LoggerComponents = {}
     const problem = (level: 'warn' | 'error', fields: object, message: string): void => {
       logged?.(level)
       if (LEVELS[level] < least) return
-      const { err } = fields as { err?: { code?: unknown } }
-      const key = `${level} ${name} ${String(err?.code ?? '')} ${message}`
+      const { err } = fields as { err?: { code?: string } }
+      const key = `${level} ${name} ${err?.code ?? ''} ${message}`
       if (sampler.admit(key, { log, level, message })) log[level](fields, message)
       else watch()
     }
@@ -97,7 +97,10 @@ export function createLogger(init: LoggerInit, components: LoggerComponents = {}
       },
       warn: (fields, message) => problem('warn', fields, message),
       error: (fields, message) => problem('error', fields, message),
-      child: (bindings) => loggerOf(log.child(bindings), `${name} ${String(bindings['component'] ?? '')}`),
+      child: (bindings) => {
+        const { component } = bindings as { component?: string }
+        return loggerOf(log.child(bindings), `${name} ${component ?? ''}`)
+      },
     }
   }
   return {
