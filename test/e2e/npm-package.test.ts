@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child, missing, run } from '../fixtures/child.ts'
 
@@ -54,6 +54,10 @@ describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm packag
     expect(files).toEqual(
       expect.arrayContaining(['bin/shoal', 'dist/main.js', 'npm-shrinkwrap.json', 'config/systemd/shoal.service']),
     )
+    const assets = (await readdir(join(root, 'src'), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile() && !/\.(?:ts|md)$/.test(entry.name))
+      .map(({ parentPath, name }) => join('dist', relative(join(root, 'src'), parentPath), name))
+    expect(files).toEqual(expect.arrayContaining(assets))
     expect(files.filter((file) => file.endsWith('.ts') || file.startsWith('test'))).toEqual([])
   })
 
@@ -90,6 +94,7 @@ describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm packag
       expect(JSON.parse(await npx('status', '--json'))).toMatchObject({ ready: true, store: { blobs: 1 } })
       // read again by the hash threads, which are files of their own
       expect(await npx('verify')).toMatch(/^1 blobs, 600 KiB, .*: 0 bad$/m)
+      expect((await fetch(`http://${admin}/`)).status).toBe(200)
       expect(JSON.parse(await npx('blobs', '--json'))).toMatchObject([{ digest: `sha256:${hex}` }])
     } finally {
       expect(await agent.stop()).toBe(0)

@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { configDocument, configKeys } from '../../scripts/config/config-document.ts'
+import { type CliComponents, runCli } from '../../src/cli/program.ts'
+import { parseConfig } from '../../src/config.ts'
+
+const root = join(import.meta.dirname, '../..')
+const SECTIONS = new Set(['facade', 'admin', 'store', 'origin', 'swarm', 'log'])
+
+interface Page {
+  readonly name: string
+  readonly text: string
+  /** Fenced or indented, by language. */
+  readonly blocks: readonly { readonly language: string; readonly code: string }[]
+  /** Inline code, and each line of a block without its remark. */
+  readonly lines: readonly string[]
+}
+
+function pageOf(name: string, text: string): Page {
+  const fenced = [...text.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].map(([, language = '', code = '']) => ({
+    language,
+    code,
+  }))
+  const rest = text.replace(/^```[^]*?^```$/gm, '')
+  const indented = [...rest.matchAll(/^(?: {4}.*\n)+/gm)].map(([code]) => ({ language: 'sh', code }))
+  const blocks = [...fenced, ...indented]
+  const spans = [...rest.matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span)
+  const lines = blocks
+    .flatMap(({ code }) => code.split('\n'))
+    .map((line) => line.trim().split(/\s+#\s|\s{2,}/)[0] ?? '')
+  return { name, text, blocks, lines: [...lines, ...spans] }
+}
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+async function helpOf(...command: string[]): Promise<string> {
+  let text = ''
+  const stdout = (part: string): void => {
+    text += part
+  }
+  // nothing else is used for a help
+  await runCli([...command, '--help'], { stdout, stderr: stdout, doctor: {} } as unknown as CliComponents, {
+    version: '',
+  })
+  return text
+}
+
+describe('the documentation', () => {
+  const pages: Page[] = []
+  beforeAll(async () => {
+    const names = [
+      'README.md',
+      ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
+    ]
+    for (const name of names) pages.push(pageOf(name, await readFile(join(root, name), 'utf8')))
+  })
+  const found = <T>(of: (page: Page) => readonly T[]): { readonly page: string; readonly what: T }[] =>
+    pages.flatMap((page) => of(page).map((what) => ({ page: page.name, what })))
+
+  it('has the configuration as the schema says', async () => {
+    expect(await readFile(join(root, 'docs/configuration.md'), 'utf8')).toBe(configDocument())
+  })
+
+  it('names only commands and options that there are', async () => {
+    const used = found(({ lines }) =>
+      lines.flatMap((line) => {
+        const [, command, rest = ''] = /^(?:\$ )?(?:scripts\/|bin\/|npx )?shoal ([a-z][a-z-]*)\b(.*)$/.exec(line) ?? []
+        return command === undefined ? [] : [{ command, options: rest.match(/(?<=\s)--[a-z][a-z-]*/g) ?? [] }]
+      }),
+    )
+    const all = await helpOf()
+    const helps = new Map<string, string>()
+    for (const { command } of used.map(({ what }) => what))
+      if (new RegExp(`^ {2}${command} `, 'm').test(all)) helps.set(command, await helpOf(command))
+    const wrong = used.filter(({ what }) => {
+      const help = helps.get(what.command)
+      return help === undefined || what.options.some((option) => !help.includes(option))
+    })
+    expect(wrong).toEqual([])
+    expect(helps.size).toBeGreaterThan(8)
+  })
+
+  it('names only npm scripts that there are', async () => {
+    const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const used = found(({ text }) => [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name = '']) => name))
+    expect(used.filter(({ what }) => !(what in scripts))).toEqual([])
+    expect(used.length).toBeGreaterThan(5)
+  })
+
+  it('names only keys of the configuration that there are', () => {
+    const keys = new Set(configKeys().map(({ name }) => name))
+    const used = found(({ lines }) =>
+      lines.flatMap((quoted) => {
+        const line = quoted.replace(/"[^"]*"/, 'HOST')
+        const [, key] =
+          /^(?:--set )?'?((?:facade|admin|store|origin|swarm|log)\.\w[\w."-]*?)'?(?:[=:].*)?$/.exec(line) ?? []
+        return key === undefined ? [] : [key]
+      }),
+    )
+    expect(used.filter(({ what }) => !keys.has(what))).toEqual([])
+    expect(used.length).toBeGreaterThan(keys.size)
+  })
+
+  it('shows only configuration that an agent takes', () => {
+    const shown = found(({ blocks }) =>
+      blocks.filter(({ language }) => language === 'yaml').map(({ code }) => parse(code) as object),
+    )
+    const ours = shown.filter(({ what }) => Object.keys(what).every((key) => SECTIONS.has(key)))
+    for (const { what } of ours) expect(() => parseConfig(what)).not.toThrow()
+    expect(ours.length).toBeGreaterThan(1)
+  })
+
+  it('names only files of this repository that there are', () => {
+    const used = found(({ lines }) =>
+      lines.flatMap((line) => /(?:^|\s)((?:src|test|scripts|config|docs)\/[\w./-]*\w)/.exec(line)?.slice(1) ?? []),
+    )
+    expect(used.filter(({ what }) => !existsSync(join(root, what)))).toEqual([])
+    expect(used.length).toBeGreaterThan(20)
+  })
+
+  it('names only metrics that there are', async () => {
+    const table = await readFile(join(root, 'docs/metrics.md'), 'utf8')
+    const used = found(({ lines }) => lines.filter((line) => /^shoal_\w+$/.test(line)))
+    expect(used.filter(({ what }) => !table.includes(`| \`${what}\` |`))).toEqual([])
+  })
+
+  it('links to what is there', async () => {
+    const links = found(({ text }) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link))
+    const dead: string[] = []
+    for (const { page, what } of links.filter(({ what }) => !/^https?:/.test(what))) {
+      const [path = '', anchor] = what.split('#')
+      const file = path === '' ? join(root, page) : join(root, dirname(page), path)
+      const isThere =
+        existsSync(file) && (anchor === undefined || anchorsOf(await readFile(file, 'utf8')).includes(anchor))
+      if (!isThere) dead.push(`${page}: ${what}`)
+    }
+    expect(dead).toEqual([])
+  })
+})
