@@ -32,11 +32,8 @@ describe('a prewarm on one host', () => {
     const events = await prewarm(agent.adminUrl('/api/prewarm?image=app:v1'))
     const blobs = [single.own.config, ...single.own.layers.map(({ digest }) => digest)]
     expect(eventsOf(events, 'image')).toMatchObject([{ image: 'app:v1', digest: single.digest }])
-    expect(
-      eventsOf(events, 'layer')
-        .map(({ digest, outcome }) => [digest, outcome])
-        .sort(),
-    ).toEqual(blobs.map((digest) => [digest, 'fetched']).sort())
+    const outcomes = new Map(eventsOf(events, 'layer').map(({ digest, outcome }) => [digest, outcome]))
+    expect(outcomes).toEqual(new Map(blobs.map((digest) => [digest, 'fetched'])))
     const bytes = [...single.blobs.values()].reduce((sum, blob) => sum + blob.length, 0)
     expect(eventsOf(events, 'image-done')).toMatchObject([{ ok: true, totalBytes: bytes, fromOrigin: bytes }])
     expect(events.at(-1)).toMatchObject({ type: 'done', ok: true, images: 1, failedImages: 0, hosts: 0 })
@@ -145,7 +142,7 @@ describe('a prewarm of the fleet', () => {
     expect(events.at(-1)).toMatchObject({ type: 'done', ok: true, hosts: 3, failedHosts: 0 })
     const ends = eventsOf(events, 'host').filter(({ state }) => state === 'done')
     const ids = await Promise.all(fleet.agents.slice(1).map(async (agent) => (await agent.status()).swarm?.id))
-    expect(ends.map(({ peer }) => peer).sort()).toEqual(ids.sort())
+    expect(new Set(ends.map(({ peer }) => peer))).toEqual(new Set(ids))
     for (const agent of fleet.agents)
       expect(await agent.storedDigests()).toEqual(expect.arrayContaining([...single.blobs.keys()]))
     const bytes = [...single.blobs.values()].reduce((sum, blob) => sum + blob.length, 0)

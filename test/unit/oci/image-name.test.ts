@@ -6,6 +6,16 @@ import { formatImageName, parseImageName } from '../../../src/oci/image-name.ts'
 const RULES = { defaultRegistry: 'docker.io', registries: new Set<string>() }
 const DIGEST = `sha256:${'ab'.repeat(32)}`
 
+/** The whole name, undefined when it is refused as it should be. */
+function attempt(text: string): string | undefined {
+  try {
+    return formatImageName(parseImageName(text, RULES))
+  } catch (error) {
+    if (error instanceof ShoalError) return undefined
+    throw error
+  }
+}
+
 describe('the name of an image', () => {
   it.each([
     ['nginx', 'docker.io/library/nginx:latest'],
@@ -50,12 +60,8 @@ describe('the name of an image', () => {
     const names = string({ unit: piece, maxLength: 12 })
     assert(
       property(names, (text) => {
-        try {
-          const name = parseImageName(text, RULES)
-          expect(parseImageName(formatImageName(name), RULES)).toEqual(name)
-        } catch (error) {
-          expect(error).toBeInstanceOf(ShoalError)
-        }
+        const once = attempt(text)
+        return once === undefined || attempt(once) === once
       }),
     )
     assert(
