@@ -33,6 +33,7 @@ import {
   withoutId,
 } from './peer-address.ts'
 import { RecordStore } from './record-store.ts'
+import { SignerKeys } from './signer-keys.ts'
 import type { Member, MemberEvents, Members, OwnLane } from './swarm-ports.ts'
 import { OPEN_KEY, type SwarmKey } from './swarm-secret.ts'
 import type { SwarmTiming } from './swarm-timing.ts'
@@ -83,6 +84,7 @@ export class SwarmNode implements Members {
   readonly #bootstrap: Bootstrap
   readonly #exchange: MemberExchange
   readonly #duplicates: DuplicateConnections
+  readonly #signerKeys = new SignerKeys()
   readonly #stopping = new AbortController()
   #keys: readonly SwarmKey[]
   #libp2p: SwarmLibp2p | undefined
@@ -289,11 +291,7 @@ export class SwarmNode implements Members {
   }
 
   async verify(signer: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {
-    try {
-      return (await peerIdFromString(signer).publicKey?.verify(bytes, signature)) === true
-    } catch {
-      return false
-    }
+    return this.#signerKeys.verify(signer, bytes, signature)
   }
 
   #running(): SwarmLibp2p {
