@@ -39,6 +39,13 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['src/facade/planted-otel.ts', '@opentelemetry/sdk-trace'],
   ['src/swarm/planted-otel.ts', '@opentelemetry/api'],
   ['src/swarm/lane-planted-otel.ts', '@opentelemetry/api'],
+  ['src/prewarm/planted-store.ts', '../store/hash-pool.ts'],
+  ['src/prewarm/planted-swarm.ts', '../swarm/fleet-prewarm.ts'],
+  ['src/prewarm/planted-fs.ts', 'node:fs'],
+  ['src/doctor/planted.ts', '../blob/blob-service.ts'],
+  ['src/doctor/planted-libp2p.ts', 'libp2p'],
+  ['src/swarm/planted-prewarm.ts', '../prewarm/prewarmer.ts'],
+  ['src/blob/planted-prewarm.ts', '../prewarm/prewarmer.ts'],
   ['src/telemetry/planted.ts', '../origin/origin-client.ts'],
 ]
 
