@@ -6,6 +6,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
 import { EventStream } from './event-stream.ts'
 import type { PageSections } from './page-data.ts'
 import type { TrafficSample } from './traffic-history.ts'
@@ -13,6 +14,7 @@ import type { TrafficSample } from './traffic-history.ts'
 export interface PageFeedComponents {
   readonly look: () => PageSections
   readonly clock: Clock
+  readonly log: Logger
 }
 
 export interface PageFeedInit {
@@ -81,7 +83,17 @@ export class PageFeed {
     this.#samples = []
   }
 
+  /** Whatever goes wrong here, the agent goes on. */
   #tick(): void {
+    try {
+      this.#tell()
+    } catch (error) {
+      this.#components.log.error({ err: error }, 'the page can not be told what goes on')
+      this.stop()
+    }
+  }
+
+  #tell(): void {
     const now = this.#components.clock()
     const change = this.#change(now)
     const isDue = Math.abs(now - this.#spokeAt) >= this.#init.heartbeatMs

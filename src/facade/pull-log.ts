@@ -15,6 +15,7 @@ import type { SourceBytes } from './transfers-api.ts'
 const MAX_PULLS = 12
 const MAX_NAMED = 4_096
 const MAX_NAMES = 4
+const MAX_INDEXES = 512
 /** Of one manifest: real ones have at most 128 layers. */
 const MAX_BLOBS = 512
 /** The same image again within this time is the same pull. */
@@ -55,6 +56,8 @@ export class PullLog {
   readonly services: PullServices
   readonly #clock: Clock
   readonly #names = lru<string, readonly string[]>(MAX_NAMED)
+  /** Image and digest of those that were read before: clients ask for the same one all the time. */
+  readonly #indexes = lru<string, true>(MAX_INDEXES)
   /** The newest first. */
   readonly #pulls: OpenPull[] = []
 
@@ -121,6 +124,7 @@ export class PullLog {
   }
 
   #pulled(image: string, { digest, bytes, stale }: ManifestAnswer): void {
+    if (this.#indexes.get(`${image} ${digest}`) === true) return
     const now = this.#clock()
     const at = this.#pulls.findIndex((pull) => pull.image === image && pull.digest === digest)
     const [before] = at < 0 ? [] : this.#pulls.splice(at, 1)
@@ -132,7 +136,10 @@ export class PullLog {
     const { manifests, blobs, sizes } = readManifest(bytes)
     const listed = blobs.slice(0, MAX_BLOBS)
     for (const child of [...manifests.map((one) => one.digest), ...listed].slice(0, MAX_BLOBS)) this.#name(child, image)
-    if (listed.length === 0) return
+    if (listed.length === 0) {
+      this.#indexes.set(`${image} ${digest}`, true)
+      return
+    }
     this.#pulls.unshift({
       image,
       digest,

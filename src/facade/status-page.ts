@@ -27,7 +27,7 @@ export class StatusPage {
   #timer: NodeJS.Timeout | undefined
 
   constructor(components: StatusPageComponents, init: PageFeedInit = PAGE_FEED_DEFAULTS) {
-    const { backend, pulls, clock } = components
+    const { backend, pulls, clock, log } = components
     this.#components = components
     this.#startedAt = clock()
     this.feed = new PageFeed(
@@ -45,6 +45,7 @@ export class StatusPage {
           })
         },
         clock,
+        log,
       },
       init,
     )

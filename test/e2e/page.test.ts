@@ -54,7 +54,9 @@ describe.skipIf(reason !== undefined)('the status page in a browser', () => {
   }
 
   /** Whatever the browser complains of fails the test, unless it is about an agent that is away. */
-  async function open(options: BrowserContextOptions & { readonly mayBeAway?: boolean } = {}): Promise<Page> {
+  async function open(
+    options: BrowserContextOptions & { readonly mayBeAway?: boolean; readonly hasClock?: boolean } = {},
+  ): Promise<Page> {
     const page = await (await browser.newContext(options)).newPage()
     opened.push(page)
     page.on('pageerror', (error) => complaints.push(String(error)))
@@ -62,6 +64,7 @@ describe.skipIf(reason !== undefined)('the status page in a browser', () => {
       const isAway = options.mayBeAway === true && /ERR_|Failed to load resource/.test(message.text())
       if (['error', 'warning'].includes(message.type()) && !isAway) complaints.push(message.text())
     })
+    if (options.hasClock === true) await page.clock.install()
     await page.goto(`${fleet.first.adminUrl}/`)
     await page.getByRole('status').getByText('Live').waitFor(WAIT)
     return page
@@ -144,6 +147,20 @@ describe.skipIf(reason !== undefined)('the status page in a browser', () => {
     await fleet.first.restart()
     await page.getByRole('status').getByText('Live').waitFor(WAIT)
     await page.getByText('No image was pulled since the agent started.').waitFor(WAIT)
+  })
+
+  it('gives its connection back while nobody looks, and goes on when somebody does', async () => {
+    const page = await open({ hasClock: true })
+    const turn = (isHidden: boolean): Promise<unknown> =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { get: () => ${isHidden}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    const ended = page.waitForEvent('requestfailed', (one) => one.url().endsWith('/api/events'))
+    await turn(true)
+    await page.clock.fastForward(61_000)
+    await ended
+    const opened = page.waitForResponse((one) => one.url().endsWith('/api/events'))
+    await turn(false)
+    expect((await opened).status()).toBe(200)
   })
 
   it.each([

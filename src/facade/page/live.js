@@ -1,51 +1,58 @@
 /** @import { PageMessage } from '../page-data.ts' */
 
-/** Longer than the agent is silent for. */
-const SILENCE_MS = 40_000
+/** A connection that died without a word looks like one on which nothing happens: after so long a new one is opened. */
+const SILENCE_MS = 60_000
 const RETRY_MS = 3_000
+/** Browsers hold six connections to a host: a tab that nobody looks at for so long gives its own back. */
+const HIDDEN_MS = 60_000
 
 /**
- * Keeps a stream of events open, for ever.
+ * Keeps a stream of events open while anybody looks, for ever.
  * @param {object} on
  * @param {(message: PageMessage, isWhole: boolean) => void} on.message
  * @param {(state: 'live' | 'away') => void} on.state
  */
 export function listen(on) {
-  let source = new EventSource('api/events')
-  let heardAt = performance.now()
-  attach()
+  /** @type {EventSource | undefined} */
+  let source
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer
 
-  function attach() {
+  function open() {
+    source?.close()
+    const stream = new EventSource('api/events')
+    source = stream
+    reopenIn(SILENCE_MS)
     for (const kind of ['snapshot', 'change'])
-      source.addEventListener(kind, (event) => {
-        heardAt = performance.now()
-        if (!(event instanceof MessageEvent)) return
+      stream.addEventListener(kind, (event) => {
+        reopenIn(SILENCE_MS)
         on.message(JSON.parse(event.data), kind === 'snapshot')
         on.state('live')
       })
-    source.addEventListener('error', () => {
+    stream.addEventListener('error', () => {
       on.state('away')
       // after an answer that is no stream it does not try again by itself
-      if (source.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS)
+      if (stream.readyState === EventSource.CLOSED) reopenIn(RETRY_MS)
     })
   }
 
-  function reopen() {
-    source.close()
-    source = new EventSource('api/events')
-    heardAt = performance.now()
-    attach()
+  /** @param {number} ms */
+  function reopenIn(ms) {
+    clearTimeout(timer)
+    timer = setTimeout(open, ms)
   }
 
-  // a connection that died without a word tells nothing: comments are not told to scripts, so that a look is taken
-  setInterval(async () => {
-    if (source.readyState !== EventSource.OPEN || performance.now() - heardAt < SILENCE_MS) return
-    heardAt = performance.now()
-    try {
-      const answer = await fetch('healthz', { cache: 'no-store', signal: AbortSignal.timeout(5_000) })
-      if (answer.ok) return
-    } catch {}
-    on.state('away')
-    reopen()
-  }, SILENCE_MS / 4)
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) {
+      if (source === undefined) open()
+      else reopenIn(SILENCE_MS)
+      return
+    }
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      source?.close()
+      source = undefined
+    }, HIDDEN_MS)
+  })
+  open()
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { PageMessage, PageSections } from '../../../src/facade/page-data.ts'
 import { PageFeed } from '../../../src/facade/page-feed.ts'
+import { FakeLogger } from '../../fakes/fake-logger.ts'
 
 const INIT = { tickMs: 500, heartbeatMs: 15_000, maxStreams: 3, stallMs: 20_000 }
 
@@ -48,11 +49,14 @@ function setUp() {
     pulls: [],
     samples: [],
   } as unknown as PageSections
+  let failure: Error | undefined
   const look = (): PageSections => {
+    if (failure !== undefined) throw failure
     looks += 1
     return sections
   }
-  const feed = new PageFeed({ look, clock: Date.now }, INIT)
+  const log = new FakeLogger()
+  const feed = new PageFeed({ look, clock: Date.now, log }, INIT)
   const open = (): FakeResponse => {
     const response = new FakeResponse()
     expect(feed.add(response as unknown as ServerResponse)).toBe(true)
@@ -61,7 +65,18 @@ function setUp() {
   const change = (changed: object): void => {
     sections = { ...sections, ...changed }
   }
-  return { feed, open, change, looks: () => looks, tick: (count = 1) => vi.advanceTimersByTime(count * INIT.tickMs) }
+  const fail = (error: Error | undefined): void => {
+    failure = error
+  }
+  return {
+    feed,
+    log,
+    fail,
+    open,
+    change,
+    looks: () => looks,
+    tick: (count = 1) => vi.advanceTimersByTime(count * INIT.tickMs),
+  }
 }
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }))
@@ -201,6 +216,17 @@ it('refuses more streams than it may have, until one leaves', () => {
   expect(fourth.status).toBe(0)
   first.destroy()
   expect(feed.add(fourth as unknown as ServerResponse)).toBe(true)
+})
+
+it('ends the streams when there is nothing to be told, and tells the next ones', () => {
+  const { feed, log, fail, open, tick } = setUp()
+  const first = open()
+  fail(new Error('no status'))
+  tick()
+  expect([first.isDestroyed, feed.streamCount, vi.getTimerCount()]).toEqual([true, 0, 0])
+  expect(log.lines).toMatchObject([{ level: 'error' }])
+  fail(undefined)
+  expect(open().take()).toMatchObject([{ name: 'snapshot' }])
 })
 
 it('does nothing while no page is open, and starts afresh', () => {
