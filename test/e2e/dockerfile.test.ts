@@ -9,60 +9,83 @@ const NODE = join(root, 'node_modules/.bin/node')
 const UNPRIVILEGED = 1000
 
 /** No base image can be had here, so the stages are run by hand: the same files, the same commands, the same user. */
-describe.skipIf(missing(['npm', 'setpriv'], { root: true }) !== undefined)('the stages of the Dockerfile', () => {
-  let dir: string
-  let dockerfile: string
-  let env: Record<string, string>
-  const app = (): string => join(dir, 'opt/shoal')
+describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undefined)(
+  'the stages of the Dockerfile',
+  () => {
+    let dir: string
+    let dockerfile: string
+    let env: Record<string, string>
+    const app = (): string => join(dir, 'opt/shoal')
 
-  beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'shoal-image-'))
-    dockerfile = (await readFile(join(root, 'Dockerfile'), 'utf8')).replaceAll('\\\n', ' ')
-    await mkdir(app(), { recursive: true })
-    for (const [, list] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
-      for (const file of list?.trim().split(/\s+/) ?? []) {
-        await cp(join(root, file), join(app(), file), { recursive: true })
+    beforeAll(async () => {
+      dir = await mkdtemp(join(tmpdir(), 'shoal-image-'))
+      dockerfile = (await readFile(join(root, 'Dockerfile'), 'utf8')).replaceAll('\\\n', ' ')
+      await mkdir(app(), { recursive: true })
+      for (const [, list] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+        for (const file of list?.trim().split(/\s+/) ?? []) {
+          await cp(join(root, file), join(app(), file), { recursive: true })
+        }
       }
-    }
-    const install = /^RUN (npm ci .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
-    env = { PATH: `${dirname(NODE)}:${process.env['PATH'] ?? ''}`, NODE_COMPILE_CACHE: join(app(), 'compiled') }
-    await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...install], { env, timeoutMs: 120_000 })
-    await run(NODE, [join(app(), 'src/main.ts'), '--version'], { env })
-  }, 180_000)
-  afterAll(() => rm(dir, { recursive: true, force: true }))
+      const install = /^RUN (npm ci .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
+      env = { PATH: `${dirname(NODE)}:${process.env['PATH'] ?? ''}`, NODE_COMPILE_CACHE: join(app(), 'compiled') }
+      await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...install], { env, timeoutMs: 120_000 })
+      await run(join(app(), 'bin/shoal'), ['--version'], { env })
+    }, 180_000)
+    afterAll(() => rm(dir, { recursive: true, force: true }))
 
-  it('copy nothing that .dockerignore leaves out', async () => {
-    const kept = (await readFile(join(root, '.dockerignore'), 'utf8')).match(/(?<=^!).+$/gm) ?? []
-    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
-      ([, list]) => list?.split(/\s+/) ?? [],
-    )
-    expect(kept).toEqual(expect.arrayContaining(copied))
-  })
+    it('copy nothing that .dockerignore leaves out', async () => {
+      const kept = (await readFile(join(root, '.dockerignore'), 'utf8')).match(/(?<=^!).+$/gm) ?? []
+      const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+        ([, list]) => list?.split(/\s+/) ?? [],
+      )
+      expect(kept).toEqual(expect.arrayContaining(copied))
+    })
 
-  it('give an agent that runs without rights, and is healthy', async () => {
-    expect(dockerfile).toMatch(/^USER node$/m)
-    const data = join(dir, 'data')
-    await mkdir(data)
-    await run('chmod', ['-R', 'a+rX', dir])
-    await run('chown', [`${UNPRIVILEGED}:${UNPRIVILEGED}`, data])
-    const entrypoint = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
-    const health = JSON.parse(/^HEALTHCHECK .*CMD (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
-    const here = (argument: string): string => argument.replace(/^\/opt\/shoal/, app()).replace(/^node$/, NODE)
-    const user = [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups', '--']
-    const settings = { ...env, HOME: data, SHOAL_STORE__DIR: data, SHOAL_FACADE__LISTEN: '127.0.0.1:0' }
-    const agent = Child.start(
-      'setpriv',
-      [...user, ...entrypoint.map(here), 'agent', '--set', 'admin.listen=127.0.0.1:0'],
-      { env: settings },
-    )
-    try {
-      const [line] = await agent.until(/^\{.*"msg":"ready".*\}$/m)
-      const admin = (JSON.parse(line) as { admin: string[] }).admin[0] ?? ''
-      const [command = '', ...args] = health.map(here)
-      const status = JSON.parse(await run(command, [...args, '--admin', admin], { env: settings })) as object
-      expect(status).toMatchObject({ ready: true, store: { dir: data, writable: true } })
-    } finally {
-      expect(await agent.stop()).toBe(0)
-    }
-  })
-})
+    it('say which version they are of', async () => {
+      const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
+      expect(dockerfile).toContain(`org.opencontainers.image.version="${version}"`)
+    })
+
+    it('give an agent that runs without rights on a read-only root, and is healthy', async () => {
+      expect(dockerfile).toMatch(new RegExp(`^USER ${UNPRIVILEGED}:${UNPRIVILEGED}$`, 'm'))
+      const data = join(dir, 'data')
+      await mkdir(data)
+      await run('chmod', ['-R', 'a+rX', dir])
+      await run('chown', [`${UNPRIVILEGED}:${UNPRIVILEGED}`, data])
+      const entrypoint = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
+      const health = JSON.parse(/^HEALTHCHECK .*CMD (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
+      const here = (argument: string): string => argument.replace(/^\/opt\/shoal/, app())
+      const user = [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups', '--']
+      const settings = { ...env, HOME: data, SHOAL_STORE__DIR: data, SHOAL_FACADE__LISTEN: '127.0.0.1:0' }
+      // nothing but the volume can be written, as with docker's --read-only
+      const readOnly = 'mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && exec "$@"'
+      const agent = Child.start(
+        'unshare',
+        [
+          '--mount',
+          'sh',
+          '-ec',
+          readOnly,
+          'sh',
+          data,
+          'setpriv',
+          ...user,
+          ...entrypoint.map(here),
+          'agent',
+          '--set',
+          'admin.listen=127.0.0.1:0',
+        ],
+        { env: settings },
+      )
+      try {
+        const [line] = await agent.until(/^\{.*"msg":"ready".*\}$/m)
+        const admin = (JSON.parse(line) as { admin: string[] }).admin[0] ?? ''
+        const [command = '', ...args] = health.map(here)
+        const status = JSON.parse(await run(command, [...args, '--admin', admin], { env: settings })) as object
+        expect(status).toMatchObject({ ready: true, store: { dir: data, writable: true } })
+      } finally {
+        expect(await agent.stop()).toBe(0)
+      }
+    })
+  },
+)

@@ -16,7 +16,7 @@ ExecStart=
 ExecStart=${join(root, 'bin/shoal')} agent
 Environment=SHOAL_FACADE__LISTEN=127.0.0.1:0 SHOAL_SWARM__SECRET_FILE=/run/credentials/shoal.service/secret
 LoadCredential=secret:/run/units/secret
-WatchdogSec=3s
+WatchdogSec=6s
 StandardOutput=append:/run/agent
 StandardError=append:/run/agent
 `
@@ -29,6 +29,10 @@ echo "started: $(show ActiveState), restarts $(show NRestarts)"
 grep -c '"msg":"ready"' /run/agent
 echo "user: $(ps -o user= -p "$(show MainPID)"), of the data $(stat -c '%U %a' /var/lib/private/shoal)"
 echo "rights: $(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$(show MainPID)/status")"
+pid=$(show MainPID)
+systemctl reload shoal
+for i in $(seq 100); do grep -q '"msg":"configuration read again"' /run/agent && break; sleep 0.1; done
+[ "$(show MainPID)" = "$pid" ] && echo "reloaded: $(grep -c '"msg":"configuration read again"' /run/agent)"
 systemctl kill -s KILL shoal
 until_is NRestarts 1
 until_is ActiveState active
@@ -94,6 +98,10 @@ describe.skipIf(unavailable !== undefined)(
       expect(said).toMatch(/^rights: 0+$/m)
       expect(said).toMatch(/"msg":"ready"/)
       expect(said).toMatch(/"peer":"12D3KooW/)
+    })
+
+    it('reads its configuration again at a reload, without a restart', () => {
+      expect(said).toMatch(/^reloaded: 1$/m)
     })
 
     it('comes back after a crash, and after it hung', () => {
