@@ -1,0 +1,159 @@
+/** What one host tells others of one layer: as `swarm/want-desk` does, with `swarm/chunk-news`. Owns who wants to hear of it. */
+import type { SimHost } from './sim-host.ts'
+import type { SimLayer } from './sim-layer.ts'
+import { type SimStatement, SmallSet } from './sim-statement.ts'
+import type { SimWorld } from './sim-world.ts'
+
+/** As `WANT_LIMITS`: the first news after a pause, and steps that are longer where many want to hear. */
+const FIRST_NEWS_MS = 1
+const NEWS_MS = { perWant: 8, most: 250 }
+/** As in `want-desk`. */
+const MAX_HOLDERS = 8
+const MAX_OTHERS = 16
+
+interface Want {
+  believes: 'nothing-yet' | 'none' | 'some' | 'all'
+  readonly told: SmallSet
+}
+
+/** What is here of the layer. */
+export interface SimContent {
+  readonly isComplete: boolean
+  readonly bits: Uint8Array
+  /** What is stated about these chunks by this host and those it believes; about all for undefined. */
+  statements(indexes: readonly number[] | undefined): readonly SimStatement[]
+}
+
+export class SimDesk {
+  readonly #world: SimWorld
+  readonly #host: SimHost
+  readonly #layer: SimLayer
+  readonly #wants = new Map<SimHost, Want>()
+  readonly #holders: SimHost[] = []
+  #news = new Set<number>()
+  #isGathering = false
+
+  constructor(components: { readonly world: SimWorld; readonly host: SimHost; readonly layer: SimLayer }) {
+    this.#world = components.world
+    this.#host = components.host
+    this.#layer = components.layer
+  }
+
+  /** Somebody says that it has some of it. */
+  here(peer: SimHost): void {
+    if (!this.#holders.includes(peer)) this.#holders.push(peer)
+  }
+
+  want(peer: SimHost): void {
+    this.#wants.delete(peer)
+    const want: Want = { believes: 'nothing-yet', told: new SmallSet() }
+    this.#wants.set(peer, want)
+    this.#nameOthers(peer)
+    this.#answer(peer, want)
+  }
+
+  unwant(peer: SimHost): void {
+    this.#wants.delete(peer)
+  }
+
+  drop(peer: SimHost): void {
+    this.#wants.delete(peer)
+    const at = this.#holders.indexOf(peer)
+    if (at >= 0) this.#holders.splice(at, 1)
+  }
+
+  gained(indexes: readonly number[]): void {
+    if (this.#wants.size === 0) return
+    for (const index of indexes) this.#news.add(index)
+    if (this.#isGathering) return
+    this.#isGathering = true
+    this.#world.events.after(FIRST_NEWS_MS, () => this.#ripe())
+  }
+
+  /** The whole layer is here. */
+  changed(): void {
+    this.#news = new Set()
+    for (const [peer, want] of this.#wants) this.#answer(peer, want)
+  }
+
+  #ripe(): void {
+    if (!this.#host.isAlive) return
+    if (this.#news.size === 0) {
+      this.#isGathering = false
+      return
+    }
+    const indexes = [...this.#news]
+    this.#news = new Set()
+    this.#tell(indexes)
+    const stepMs = Math.min(NEWS_MS.most, NEWS_MS.perWant * this.#wants.size)
+    this.#world.events.after(stepMs, () => this.#ripe())
+  }
+
+  #tell(indexes: readonly number[]): void {
+    const content = this.#host.content(this.#layer)
+    if (content === undefined) return
+    const about = content.statements(indexes)
+    for (const [peer, want] of this.#wants) {
+      if (want.believes === 'all') continue
+      if (want.believes !== 'some') this.#answer(peer, want)
+      else {
+        const statements = this.#untold(peer, want, about)
+        const { sizes } = this.#world
+        this.#send(peer, sizes.more(indexes.length, bytesOf(statements)), () =>
+          peer.interest(this.#layer)?.more(this.#host, indexes, statements),
+        )
+      }
+    }
+  }
+
+  #answer(peer: SimHost, want: Want): void {
+    const { sizes } = this.#world
+    const content = this.#host.content(this.#layer)
+    if (content === undefined) {
+      if (want.believes === 'none') return
+      want.believes = 'none'
+      this.#send(peer, sizes.none, () => peer.interest(this.#layer)?.none(this.#host))
+      return
+    }
+    want.believes = content.isComplete ? 'all' : 'some'
+    const bits = content.isComplete ? undefined : content.bits.slice()
+    const statements = this.#untold(peer, want, content.statements(undefined))
+    this.#send(peer, sizes.have(this.#layer.plan.count, bytesOf(statements)), () =>
+      peer.interest(this.#layer)?.have(this.#host, bits, statements),
+    )
+  }
+
+  #untold(peer: SimHost, { told }: Want, statements: readonly SimStatement[]): SimStatement[] {
+    const interest = this.#host.interest(this.#layer)
+    return statements.filter((each) => {
+      if (each.statement.signer === peer.id || told.has(each.id) || interest?.hasHeard(peer, each) === true)
+        return false
+      told.add(each.id)
+      return true
+    })
+  }
+
+  #nameOthers(peer: SimHost): void {
+    const others = new Set([
+      ...this.#rotated(this.#holders).slice(0, MAX_HOLDERS),
+      ...this.#rotated([...this.#wants.keys()]),
+    ])
+    others.delete(peer)
+    if (others.size === 0) return
+    const named = [...others].slice(0, MAX_OTHERS)
+    this.#send(peer, this.#world.sizes.others(named.length), () => peer.interest(this.#layer)?.others(named))
+  }
+
+  #rotated<T>(list: readonly T[]): readonly T[] {
+    const from = Math.floor(this.#world.random() * list.length)
+    return [...list.slice(from), ...list.slice(0, from)]
+  }
+
+  #send(peer: SimHost, bytes: number, hear: () => void): void {
+    this.#world.tell(this.#host, peer, bytes, hear)
+  }
+}
+
+function bytesOf(statements: readonly SimStatement[]): number {
+  return statements.reduce((sum, { bytes }) => sum + bytes + 3, 0)
+}

@@ -1,0 +1,242 @@
+/**
+ * Whom one host asks about one layer, as `swarm/blob-interest` and `swarm/peer-search` do: the nearest ones first, then whom they name, then whom the directory knows. At
+ * most `MAX_ASKED` stand asked.
+ */
+import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
+import { MAX_ASKED } from '../../src/swarm/blob-interest.ts'
+import { ChunkBitmap } from '../../src/swarm/chunk-bitmap.ts'
+import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/peer-search.ts'
+import type { SimHost } from './sim-host.ts'
+import type { SimLayer } from './sim-layer.ts'
+import { type SimStatement, SmallSet } from './sim-statement.ts'
+import type { SimWorld } from './sim-world.ts'
+
+/** As in `peer-search`. */
+const ENOUGH_PROVIDERS = 8
+const SUPPLIERS = 4
+const DIALS_PER_ROUND = 24
+/** As in `blob-interest`. */
+const ANSWER_MS = 2_000
+/** What a lookup in the DHT gives, and round trips until then. */
+const LOOKUP = { providers: 20, trips: 3 }
+/** Round trips of a new connection: TCP, noise, hello, yamux. */
+const DIAL_TRIPS = 5
+
+export interface SimInterestEvents {
+  found(peer: SimPeer): void
+  gained(peer: SimPeer): void
+  left(peer: SimPeer): void
+  stated(statement: ChunkStatement, told: SimStatement): void
+}
+
+interface Asked {
+  state: 'asking' | 'none' | SimPeer
+  readonly at: number
+  isPoor: boolean
+  readonly heard: SmallSet
+}
+
+/** Another agent, as a source of chunks. */
+export class SimPeer implements PeerSource {
+  readonly kind = 'peer'
+  readonly id: string
+  readonly size: number
+  readonly host: SimHost
+  readonly chunks: ChunkBitmap
+  readonly #report: (conduct: Conduct) => void
+
+  constructor(host: SimHost, layer: SimLayer, report: (conduct: Conduct) => void) {
+    this.id = host.id
+    this.size = layer.plan.size
+    this.host = host
+    this.chunks = new ChunkBitmap(layer.plan.count)
+    this.#report = report
+  }
+
+  has(index: number): boolean {
+    return this.chunks.has(index)
+  }
+
+  report(conduct: Conduct): void {
+    this.#report(conduct)
+  }
+
+  open(): Promise<SourceBody> {
+    return Promise.reject(new Error('nothing is read in a simulation'))
+  }
+}
+
+export class SimInterest {
+  readonly #world: SimWorld
+  readonly #host: SimHost
+  readonly #layer: SimLayer
+  readonly #events: SimInterestEvents
+  readonly #asked = new Map<SimHost, Asked>()
+  readonly #stated = new SmallSet()
+  #dialsLeft = DIALS_PER_ROUND
+  #isClosed = false
+
+  constructor(
+    components: { readonly world: SimWorld; readonly host: SimHost; readonly events: SimInterestEvents },
+    layer: SimLayer,
+  ) {
+    this.#world = components.world
+    this.#host = components.host
+    this.#events = components.events
+    this.#layer = layer
+  }
+
+  start(): void {
+    this.#suggestNear()
+    const { graceMs, pausesMs } = SEARCH_LIMITS
+    this.#world.events.after(graceMs, () => {
+      if (this.#providers === 0) this.#lookUp()
+    })
+    const round = (turn: number): void => {
+      const pauseMs = pausesMs[Math.min(turn, pausesMs.length - 1)] ?? 0
+      this.#world.events.after(pauseMs, () => {
+        if (this.#isClosed || !this.#host.isAlive) return
+        this.#dialsLeft = DIALS_PER_ROUND
+        if (this.#providers < ENOUGH_PROVIDERS) {
+          this.#suggestNear()
+          this.#lookUp()
+        }
+        round(turn + 1)
+      })
+    }
+    round(0)
+  }
+
+  hasHeard(peer: SimHost, { id }: SimStatement): boolean {
+    return this.#asked.get(peer)?.heard.has(id) ?? false
+  }
+
+  have(peer: SimHost, bits: Uint8Array | undefined, statements: readonly SimStatement[]): void {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return
+    this.#hear(asked, statements)
+    const isKnown = asked.state instanceof SimPeer
+    const known = asked.state instanceof SimPeer ? asked.state : this.#peerOf(peer, asked)
+    const grew = bits === undefined ? known.chunks.fill() : known.chunks.addAll(bits)
+    asked.state = known.chunks.size === 0 ? 'none' : known
+    if (!grew) return
+    if (isKnown) this.#events.gained(known)
+    else this.#events.found(known)
+  }
+
+  more(peer: SimHost, indexes: readonly number[], statements: readonly SimStatement[]): void {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return
+    this.#hear(asked, statements)
+    if (!(asked.state instanceof SimPeer)) return
+    let grew = false
+    for (const index of indexes) if (asked.state.chunks.add(index)) grew = true
+    if (grew) this.#events.gained(asked.state)
+  }
+
+  none(peer: SimHost): void {
+    const asked = this.#asked.get(peer)
+    if (asked !== undefined) this.#end(asked)
+  }
+
+  others(peers: readonly SimHost[]): void {
+    for (const peer of peers) this.#suggest(peer)
+  }
+
+  /** It is gone. */
+  drop(peer: SimHost): void {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return
+    this.#asked.delete(peer)
+    this.#end(asked)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const peer of this.#asked.keys()) this.#send(peer, 'unwant')
+    this.#asked.clear()
+  }
+
+  get #providers(): number {
+    let count = 0
+    for (const { state, isPoor } of this.#asked.values()) if (state instanceof SimPeer && !isPoor) count += 1
+    return count
+  }
+
+  #suggestNear(): void {
+    for (const peer of this.#host.suppliers.slice(0, SUPPLIERS)) this.#suggest(peer)
+    for (const peer of this.#world.nearest(this.#layer, this.#host, NEAREST)) this.#suggest(peer)
+  }
+
+  #lookUp(): void {
+    if (this.#isClosed || !this.#host.isAlive) return
+    this.#world.events.after(2 * LOOKUP.trips * this.#world.latencyMs, () => {
+      const providers = this.#world.providers(this.#layer)
+      const from = Math.floor(this.#world.random() * providers.length)
+      for (let at = 0; at < Math.min(LOOKUP.providers, providers.length); at++) {
+        const provider = providers[(from + at) % providers.length]
+        if (provider !== undefined) this.#suggest(provider)
+      }
+    })
+  }
+
+  #suggest(peer: SimHost): void {
+    if (this.#isClosed || peer === this.#host || !peer.isAlive || this.#asked.has(peer)) return
+    if (this.#world.isConnected(this.#host, peer)) {
+      this.#ask(peer)
+      return
+    }
+    if (this.#dialsLeft <= 0) return
+    this.#dialsLeft -= 1
+    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer))
+  }
+
+  #ask(peer: SimHost): void {
+    if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom()) return
+    this.#asked.set(peer, { state: 'asking', at: this.#world.events.now, isPoor: false, heard: new SmallSet() })
+    this.#send(peer, 'want')
+  }
+
+  #makeRoom(): boolean {
+    if (this.#asked.size < MAX_ASKED) return true
+    const late = this.#world.events.now - ANSWER_MS
+    const asked = [...this.#asked]
+    const [peer, victim] =
+      asked.find(([, { state }]) => state === 'none') ??
+      asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
+      asked.find(([, { isPoor }]) => isPoor) ??
+      []
+    if (peer === undefined || victim === undefined) return false
+    this.#asked.delete(peer)
+    this.#send(peer, 'unwant')
+    this.#end(victim)
+    return true
+  }
+
+  #hear({ heard }: Asked, statements: readonly SimStatement[]): void {
+    for (const told of statements) {
+      heard.add(told.id)
+      if (this.#stated.has(told.id) || told.statement.signer === this.#host.id) continue
+      this.#stated.add(told.id)
+      this.#events.stated(told.statement, told)
+    }
+  }
+
+  #peerOf(peer: SimHost, asked: Asked): SimPeer {
+    return new SimPeer(peer, this.#layer, (conduct) => {
+      asked.isPoor = conduct.type !== 'delivered'
+      if (conduct.type === 'delivered') this.#host.suppliedBy(peer)
+    })
+  }
+
+  #end(asked: Asked): void {
+    const before = asked.state
+    asked.state = 'none'
+    if (before instanceof SimPeer) this.#events.left(before)
+  }
+
+  #send(peer: SimHost, type: 'want' | 'unwant'): void {
+    const host = this.#host
+    this.#world.tell(host, peer, this.#world.sizes.want, () => peer.desk(this.#layer)[type](host))
+  }
+}

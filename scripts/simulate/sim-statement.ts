@@ -1,0 +1,58 @@
+import type { ChunkHash, ChunkStatement } from '../../src/blob/ports.ts'
+import type { SimLayer } from './sim-layer.ts'
+
+/** A signed statement, and what it costs to send. */
+export interface SimStatement {
+  /** Counted from 0 for each layer. */
+  readonly id: number
+  readonly statement: ChunkStatement
+  readonly bytes: number
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** Everybody is honest: the hash of a chunk is its number. */
+export function hashOf(index: number): ChunkHash {
+  return HASHES[index] ?? `${index}`
+}
+
+const HASHES = Array.from({ length: 65_536 }, (_, index) => `${index}`)
+
+export function claimOf(layer: SimLayer, signer: string, indexes: readonly number[]): SimStatement {
+  return make(layer, 'claim', signer, indexes)
+}
+
+export function mapOf(layer: SimLayer, signer: string): SimStatement {
+  return make(
+    layer,
+    'map',
+    signer,
+    Array.from({ length: layer.plan.count }, (_, index) => index),
+  )
+}
+
+function make(layer: SimLayer, kind: ChunkStatement['kind'], signer: string, indexes: readonly number[]): SimStatement {
+  const hashes = new Map(indexes.map((index) => [index, hashOf(index)]))
+  const { digest, plan, sizes } = layer
+  const statement = { kind, digest, size: plan.size, signer, hashes, encoded: NO_BYTES }
+  return { id: layer.nextStatement(), statement, bytes: sizes[kind](indexes.length) }
+}
+
+/** A set of small numbers. */
+export class SmallSet {
+  #bits = new Uint8Array(16)
+
+  has(value: number): boolean {
+    return ((this.#bits[value >>> 3] ?? 0) & (1 << (value & 7))) !== 0
+  }
+
+  add(value: number): void {
+    const at = value >>> 3
+    if (at >= this.#bits.length) {
+      const grown = new Uint8Array(Math.max(at + 1, 2 * this.#bits.length))
+      grown.set(this.#bits)
+      this.#bits = grown
+    }
+    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (value & 7))
+  }
+}
