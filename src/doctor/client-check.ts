@@ -33,7 +33,7 @@ export function clientCheck(components: ClientCheckComponents, init: ClientCheck
     run: async (): Promise<CheckResult> => {
       if (!(await isInstalled())) return skip('not installed')
       const status = await agent.status()
-      const seen = status?.clients.filter(({ family }) => families.includes(family)) ?? []
+      const seen = status?.clients?.filter(({ family }) => families.includes(family)) ?? []
       const configured = await isConfigured()
       const last = lastSeen(seen, now())
       if (configured.state === 'yes') return ok(`uses the mirror; ${last ?? `not seen yet: try \`${example}\``}`)

@@ -36,5 +36,5 @@ export function probeCheck({ agent, host }: { agent: AgentView; host: Pick<HostV
 }
 
 function countOf(status: Awaited<ReturnType<AgentView['status']>>): number {
-  return status?.clients.find(({ family }) => family === 'doctor')?.requests ?? 0
+  return status?.clients?.find(({ family }) => family === 'doctor')?.requests ?? 0
 }

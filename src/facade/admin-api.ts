@@ -29,8 +29,8 @@ export interface AgentStatus {
     readonly writable: boolean
   }
   readonly transfers: readonly TransferStatus[]
-  /** Programs that asked for something since the agent started, those seen last first. */
-  readonly clients: readonly ClientSighting[]
+  /** Programs that asked for something since the agent started, those seen last first. Undefined: it does not tell. */
+  readonly clients?: readonly ClientSighting[]
   readonly traffic: Traffic
   /** Undefined when the agent takes part in none. */
   readonly swarm?: SwarmStatus | undefined

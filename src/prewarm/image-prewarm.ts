@@ -13,7 +13,7 @@ import type { PrewarmEvent, PrewarmProgress, Received } from './prewarm-events.t
 
 export interface ImagePrewarmComponents extends BlobFetchComponents {
   readonly manifests: Pick<Manifests, 'get'>
-  /** Shared by everything that is prewarmed: pulls of clients go before. */
+  /** Shared by all images that are brought in for the same reason. */
   readonly slots: Slots
   readonly clock: Clock
 }

@@ -19,6 +19,8 @@ import type { PrewarmEvent, PrewarmRequest } from './prewarm-events.ts'
 
 /** Blobs at once, of all images together. Each takes several connections of its own. */
 const BLOBS_AT_ONCE = 4
+/** For other agents, beside that: they can't hold up what is asked for here. */
+const BLOBS_FOR_PEERS = 4
 const MAX_IMAGES = 64
 const MAX_PLATFORMS = 16
 const MAX_HOSTS_AT_ONCE = 256
@@ -46,6 +48,7 @@ export class Prewarmer {
   readonly #components: PrewarmerComponents
   readonly #init: PrewarmerInit
   readonly #slots = new Slots({ most: BLOBS_AT_ONCE })
+  readonly #peerSlots = new Slots({ most: BLOBS_FOR_PEERS })
 
   constructor(components: PrewarmerComponents, init: PrewarmerInit) {
     this.#components = components
@@ -88,7 +91,7 @@ export class Prewarmer {
       const failure = message ?? `${failedLayers} layers could not be had`
       end = { ok, message: ok ? undefined : failure, bytes: totalBytes, totalBytes, fromOrigin, fromPeers }
     }
-    await this.#prewarm({ text: formatImageName(name), name }, platforms, emit).run(options)
+    await this.#prewarm({ text: formatImageName(name), name }, platforms, emit, this.#peerSlots).run(options)
     return end
   }
 
@@ -103,7 +106,7 @@ export class Prewarmer {
     let hosts = 0
     let failedHosts = 0
     for (const image of images) {
-      const { ok, digest } = await this.#prewarm(image, platforms, emit).run(options)
+      const { ok, digest } = await this.#prewarm(image, platforms, emit, this.#slots).run(options)
       if (!ok) failedImages += 1
       if (rollout === undefined) continue
       // by digest, so that all hosts get the same
@@ -116,8 +119,8 @@ export class Prewarmer {
     emit({ type: 'done', ok, images: images.length, failedImages, hosts, failedHosts })
   }
 
-  #prewarm({ text, name }: Image, platforms: readonly Platform[] | 'all', emit: Emit): ImagePrewarm {
-    const components = { ...this.#components, slots: this.#slots }
+  #prewarm({ text, name }: Image, platforms: readonly Platform[] | 'all', emit: Emit, slots: Slots): ImagePrewarm {
+    const components = { ...this.#components, slots }
     return new ImagePrewarm(components, { image: text, name, platforms }, emit)
   }
 

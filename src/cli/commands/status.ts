@@ -38,7 +38,7 @@ function describe(now: AgentStatus): string {
 }
 
 /** Those seen last first. */
-function seen({ clients }: AgentStatus): string {
+function seen({ clients = [] }: AgentStatus): string {
   const now = Date.now()
   return clients.map(({ family, lastSeenAt }) => `${family} ${ago(lastSeenAt, now)}`).join(', ') || 'none seen'
 }
