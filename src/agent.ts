@@ -246,8 +246,12 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   )
   const prewarmer: Prewarmer = new Prewarmer(
     {
-      blobs,
-      manifests,
+      // as clients ask, so that what it brings has names for people
+      blobs: {
+        open: (...asked) => pullLog.services.blobs.open(...asked),
+        runningTransfer: (digest) => blobs.runningTransfer(digest),
+      },
+      manifests: { get: (...asked) => pullLog.services.manifests.get(...asked) },
       isStored: (digest) => store.stat(digest) !== undefined,
       fleet: () => agentSwarm?.fleet,
       clock,
