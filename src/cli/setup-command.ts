@@ -30,8 +30,7 @@ export function addSetupCommand(command: Command, components: SetupComponents): 
     .option(
       '--registry <host>',
       'only this registry; may be given several times (default: all that the client can have a mirror for)',
-      (host, before: string[]) => [...before, host],
-      [],
+      (host, before: string[] | undefined) => [...(before ?? []), host],
     )
     .option('--mirror <url>', 'where the agent listens for clients (default: as in its configuration)')
     .option('--file <path>', 'the client’s own file (default: where the client looks)')

@@ -1,4 +1,4 @@
-import { removeDockerMirror } from './docker-daemon-json.ts'
+import { removeDockerMirror, textBetween } from './docker-daemon-json.ts'
 import type { HostFiles } from './host-files.ts'
 import { parseMirror } from './mirror.ts'
 import type { SetupFiles } from './setup-types.ts'
@@ -45,7 +45,9 @@ export type Base =
 /** What a file would be without the set-up. `edited`: it was changed since, elsewhere than in our part. */
 export function baseOf(path: string, now: string, record: UndoRecord): Base {
   const { before, after } = record
-  if (now === after || now === before) return { kind: 'same', text: before }
+  // an undo that was cut off left docker's list empty
+  const between = isJson(after) ? textBetween(path, after, before) : undefined
+  if (now === after || now === before || now === between) return { kind: 'same', text: before }
   const text = isJson(after) ? removedJson(path, now, record) : takeOutLines(before ?? '', after, now)
   if (text === undefined) return { kind: 'changed' }
   const isEmpty = before === undefined && (text.trim() === '' || (isJson(after) && /^\s*\{\s*\}\s*$/.test(text)))

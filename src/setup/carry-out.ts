@@ -6,13 +6,14 @@ import type { ClientSetup, SetupStep } from './client-setup.ts'
 import { isMirror } from './mirror.ts'
 
 const POLL_MS = 50
-const TAKES_MS = 10_000
 // how long a daemon that can't be asked is given to read its file
 const READS_MS = 500
 
 export interface CarryOutInit {
   readonly restart: boolean
   readonly action: 'setup' | 'undo'
+  /** How long a daemon is waited for that can tell what it uses. */
+  readonly takesMs: number
 }
 
 /**
@@ -23,7 +24,7 @@ export interface CarryOutInit {
 export async function carryOut(
   { setup, daemon }: { setup: ClientSetup; daemon: ClientDaemon | undefined },
   step: SetupStep,
-  { restart, action }: CarryOutInit,
+  init: CarryOutInit,
   { signal }: { signal: AbortSignal },
 ): Promise<DaemonOutcome | undefined> {
   const isToldOf = step.changes.some(({ path, now, next }) => now !== next && !isReadPerPull(path))
@@ -37,26 +38,26 @@ export async function carryOut(
   ) {
     setup.apply([between])
     try {
-      return await reload(daemon, step, action, { signal })
+      return await reload(daemon, step, init, { signal })
     } finally {
       setup.apply(step.changes.map((one) => (one.path === between.path ? { ...one, now: between.next } : one)))
     }
   }
   setup.apply(step.changes)
   if (daemon === undefined || !isToldOf) return undefined
-  return restart ? await daemon.restart({ signal }) : await reload(daemon, step, action, { signal })
+  return init.restart ? await daemon.restart({ signal }) : await reload(daemon, step, init, { signal })
 }
 
 /** A daemon that can tell what it uses is waited for. */
 async function reload(
   daemon: ClientDaemon,
   { mirror }: SetupStep,
-  action: 'setup' | 'undo',
+  { action, takesMs }: CarryOutInit,
   { signal }: { signal: AbortSignal },
 ): Promise<DaemonOutcome> {
   const outcome = await daemon.reload({ signal })
   if (!outcome.done || mirror === undefined) return outcome
-  using deadline = linkSignals([signal], TAKES_MS)
+  using deadline = linkSignals([signal], takesMs)
   const isUsed = action === 'setup'
   for (;;) {
     const mirrors = await daemon.mirrorsInUse({ signal: deadline.signal })

@@ -110,10 +110,8 @@ export class ClientSetup {
     const base = baseOf(path, now, record)
     if (base.kind === 'same') return { change: { ...change, now, next: base.text, attributes: record.attributes } }
     if (base.kind === 'edited') {
-      return {
-        change: { ...change, now, next: base.text },
-        note: `${path} was edited since: only Shoal's part is taken out.`,
-      }
+      const what = base.text === now ? 'it stays as it is' : "only Shoal's part is taken out"
+      return { change: { ...change, now, next: base.text }, note: `${path} was edited since: ${what}.` }
     }
     const { address } = parseMirror(record.mirror)
     if (now.includes(address)) {
@@ -122,7 +120,7 @@ export class ClientSetup {
           `What was there before is in ${bookOf(path)}.`,
       )
     }
-    return { change: { ...change, now, next: now }, note: `${path} was edited since, and stays as it is.` }
+    return { change: { ...change, now, next: now }, note: `${path} was edited since: it stays as it is.` }
   }
 }
 

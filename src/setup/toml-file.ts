@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { parseDocument, type TomlDocument } from '@decimalturn/toml-patch'
+import { linesOf } from './lines.ts'
 import { refused } from './setup-error.ts'
 
 type Block = TomlDocument['cst'][number]
@@ -48,11 +49,12 @@ export function parseToml(path: string, text: string): TomlFile {
   try {
     const document = parseDocument(text)
     const blocks = document.cst
+    const lines = linesOf(text)
     return {
       path,
       text,
       value: document.toJsObject as TomlTable,
-      tables: blocks.filter(isTable).map((block) => headerOf(block, text)),
+      tables: blocks.filter(isTable).map((block) => headerOf(block, lines)),
       pairs: blocks.flatMap(pairsOf),
     }
   } catch (error) {
@@ -113,11 +115,10 @@ function isTable(block: Block): block is Extract<Block, { items: unknown }> {
   return 'items' in block
 }
 
-function headerOf(block: Extract<Block, { items: unknown }>, text: string): TableHeader {
-  const line = block.loc.start.line - 1
+function headerOf(block: Extract<Block, { items: unknown }>, lines: readonly string[]): TableHeader {
   const first = block.items.find((item) => 'value' in item)
-  const indent = first && /^[ \t]*/.exec(text.split('\n')[first.loc.start.line - 1] ?? '')?.[0]
-  return { key: block.key.item.value, line, indent }
+  const indent = first && /^[ \t]*/.exec(lines[first.loc.start.line - 1] ?? '')?.[0]
+  return { key: block.key.item.value, line: block.loc.start.line - 1, indent }
 }
 
 function pairsOf(block: Block): KeyValue[] {

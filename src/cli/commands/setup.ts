@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 import { parseRegistry } from '../../oci/reference.ts'
 import { carryOut } from '../../setup/carry-out.ts'
 import { ClientDaemon, type DaemonOutcome } from '../../setup/client-daemon.ts'
@@ -12,8 +12,10 @@ import type { HostPort } from '../../util/host-port.ts'
 import { CliError } from '../cli-error.ts'
 import { json } from '../output.ts'
 
+const TAKES_MS = 10_000
+
 export interface SetupOptions {
-  readonly registry: readonly string[]
+  readonly registry?: readonly string[]
   readonly mirror?: string
   readonly file?: string
   readonly root: string
@@ -40,9 +42,10 @@ export interface SetupContext {
 }
 
 /** @throws CliError, ShoalError SETUP_REFUSED or CONFIG_INVALID */
-export async function setup(name: string, options: SetupOptions, { config, print }: SetupContext): Promise<void> {
-  const client = checked(name, options)
-  const files = new HostFiles({ root: resolve(options.root) })
+export async function setup(name: string, given: SetupOptions, { config, print }: SetupContext): Promise<void> {
+  const client = checked(name, given)
+  const files = new HostFiles({ root: resolve(given.root) })
+  const options = { ...given, ...(given.file !== undefined && { file: fileOf(given.file, files.root) }) }
   const clientSetup = new ClientSetup({ files }, { client })
   const { daemon } = CLIENTS[client]
   const running = daemon && options.reload ? new ClientDaemon({ files }, { daemon }) : undefined
@@ -63,15 +66,21 @@ function checked(name: string, { undo, print, dryRun, registry }: SetupOptions):
   if (client === undefined) throw new CliError(`no client that is known here: ${name}`, { exitCode: 2 })
   if (undo && print) throw new CliError('--print shows a setting, --undo takes it back: use --dry-run', { exitCode: 2 })
   if (print && dryRun) throw new CliError('--print or --dry-run, not both', { exitCode: 2 })
-  if (undo && registry.length > 0) throw new CliError('--undo takes back the whole setting', { exitCode: 2 })
+  if (undo && registry !== undefined) throw new CliError('--undo takes back the whole setting', { exitCode: 2 })
   return client
+}
+
+/** Below a root, what a path begins at would be a guess. */
+function fileOf(file: string, root: string): string {
+  if (root === '/' || isAbsolute(file)) return resolve(file)
+  throw new CliError(`--file: with --root, expected a path from that root on: ${file}`, { exitCode: 2 })
 }
 
 function plan(clientSetup: ClientSetup, options: SetupOptions, config: SetupConfig): SetupStep {
   const mirror: Mirror = options.mirror === undefined ? mirrorAt(config.facade) : parseMirror(options.mirror)
   return clientSetup.planSetup({
     mirror,
-    registries: options.registry.length === 0 ? undefined : options.registry.map(registryOf),
+    registries: options.registry?.map(registryOf),
     knownRegistries: config.registries,
     defaultRegistry: config.defaultRegistry,
     file: options.file,
@@ -93,7 +102,12 @@ async function make(
   { restart = false, undo }: SetupOptions,
 ): Promise<DaemonOutcome | undefined> {
   const { signal } = new AbortController()
-  return await carryOut({ setup: clientSetup, daemon }, step, { restart, action: undo ? 'undo' : 'setup' }, { signal })
+  return await carryOut(
+    { setup: clientSetup, daemon },
+    step,
+    { restart, action: undo ? 'undo' : 'setup', takesMs: TAKES_MS },
+    { signal },
+  )
 }
 
 function printed({ contents }: SetupStep): string {

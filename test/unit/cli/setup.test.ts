@@ -143,6 +143,7 @@ describe('shoal setup', () => {
     [['docker', '--undo', '--registry', 'quay.io']],
     [['docker', '--registry', 'a b']],
     [['docker', '--registry']],
+    [['docker', '--file', 'daemon.json']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
     const { code, err } = await run(...args)
     expect(code).toBe(2)

@@ -222,6 +222,29 @@ describe('ClientSetup', () => {
     expect(world()).toEqual(before)
   })
 
+  it('gives back every byte after an undo that was cut off', () => {
+    for (const text of [undefined, '{"debug":true}']) {
+      if (text !== undefined) write(DAEMON_JSON, text)
+      const before = world()
+      setup('docker')
+      const one = new ClientSetup({ files: new HostFiles({ root }) }, { client: 'docker' })
+      const { between } = one.planUndo({ file: undefined })
+      expect(JSON.parse(between?.next ?? '{}')).toHaveProperty('registry-mirrors', [])
+      if (between !== undefined) one.apply([between])
+      expect(world()).not.toEqual(before)
+      expect(undo('docker').notes).toEqual([])
+      expect(world()).toEqual(before)
+    }
+  })
+
+  it('says what it leaves alone of a file from which somebody has taken the mirror', () => {
+    write(DAEMON_JSON, '{"debug":true}')
+    setup('docker')
+    write(DAEMON_JSON, '{ "debug": false }')
+    expect(undo('docker').notes.join()).toContain('it stays as it is')
+    expect(read(DAEMON_JSON)).toBe('{ "debug": false }')
+  })
+
   it('leaves a file removed that somebody has removed since', () => {
     write(DAEMON_JSON, '{}')
     setup('docker')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addDockerMirror, removeDockerMirror } from '../../../src/setup/docker-daemon-json.ts'
+import { addDockerMirror, removeDockerMirror, textBetween } from '../../../src/setup/docker-daemon-json.ts'
 import { MIRROR } from '../../fakes/setup-inits.ts'
 
 const PATH = '/etc/docker/daemon.json'
@@ -99,5 +99,21 @@ describe('removeDockerMirror', () => {
         expect(JSON.parse(remove(added, text))).toEqual(JSON.parse(had ? added : text))
       }),
     )
+  })
+})
+
+describe('textBetween', () => {
+  it.each([undefined, '', '{}'])('empties the list that docker would not forget when the next text is %j', (next) => {
+    const text = textBetween(PATH, '{"debug":true,"registry-mirrors":["https://a"]}', next)
+    expect(JSON.parse(text ?? '')).toEqual({ debug: true, 'registry-mirrors': [] })
+  })
+
+  it.each([
+    ['{"registry-mirrors":["https://a"]}', '{"registry-mirrors":[]}'],
+    ['{"registry-mirrors":[]}', '{}'],
+    ['{}', '{}'],
+    ['', undefined],
+  ])('is none between %j and %j', (now, next) => {
+    expect(textBetween(PATH, now, next)).toBeUndefined()
   })
 })
