@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { AgentBackend } from './admin-backend.ts'
 import { AgentReload } from './agent-reload.ts'
 import { originSettings, readSwarmKeys } from './agent-settings.ts'
+import { AgentSupport } from './agent-support.ts'
 import type { AgentSwarm, AgentSwarmComponents, AgentSwarmInit } from './agent-swarm.ts'
 import { Access } from './blob/access.ts'
 import { BlobService } from './blob/blob-service.ts'
@@ -70,6 +71,7 @@ export interface AgentInit {
 export interface Agent extends AsyncDisposable {
   readonly facade: readonly HostPort[]
   readonly admin: readonly HostPort[]
+  readonly log: Logger
   /**
    * Takes over what can change without a restart, and says in the log what it was. Never rejects.
    * @param load reads the new configuration; what it throws leaves the old one in force
@@ -321,7 +323,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   await page.start()
   stack.defer(() => page.stop())
   const admin: AdminServer = new AdminServer(
-    { backend, metrics, page, log: adminLog },
+    { backend, metrics, page, support: new AgentSupport({ live, log }), log: adminLog },
     { ...config.admin.listen, hosts: config.admin.hosts },
   )
   await agentSwarm?.start()
@@ -353,6 +355,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   return {
     facade: facade.addresses,
     admin: admin.addresses,
+    log,
     reload: (load) => reloads.reload(load),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

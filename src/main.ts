@@ -13,6 +13,19 @@ function configOf(options: AgentOptions): Config {
   return loadConfig({ file: options.config, environment: process.env, flags: options.set })
 }
 
+/** What nobody has caught leaves the agent in an unknown state. The store bears an end at any moment. */
+function onSurprise(tell: (event: string, error: unknown) => void): void {
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error: unknown) => {
+      try {
+        tell(event, error)
+      } finally {
+        process.exit(1)
+      }
+    })
+  }
+}
+
 async function runAgent(options: AgentOptions): Promise<void> {
   // One that comes before the agent is there waits for it: without a listener it would end the process.
   let reload = (): void => {
@@ -21,6 +34,7 @@ async function runAgent(options: AgentOptions): Promise<void> {
   let isReloadDue = false
   process.on('SIGHUP', () => reload())
   const agent = await startAgent({ config: configOf(options), environment: process.env, version: VERSION })
+  onSurprise((event, error) => agent.log.error({ event, err: error }, 'a bug: the agent ends'))
   reload = () => void agent.reload(() => configOf(options))
   if (isReloadDue) reload()
   const stopped = Promise.withResolvers<void>()

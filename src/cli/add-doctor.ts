@@ -11,10 +11,13 @@ export interface DoctorComponents {
   readonly host: () => Promise<HostView>
 }
 
-interface Options {
+interface AgentPlace {
   readonly config?: string
   readonly set?: string[]
   readonly admin?: string
+}
+
+interface Options extends AgentPlace {
   readonly json?: boolean
   readonly root: string
 }
@@ -23,7 +26,7 @@ export interface DoctorContext extends DoctorComponents {
   readonly stdout: (text: string) => void
   readonly terminals: Terminals
   /** Where the agent is to be asked. */
-  readonly adminUrl: (options: Options) => string
+  readonly adminUrl: (options: AgentPlace) => string
 }
 
 /** It must be of use when the configuration is wrong and the agent is down. @param command with `--config` and `--set` */
@@ -36,8 +39,7 @@ export function addDoctor(command: Command, context: DoctorContext, init: { read
     .action(async (options: Options) => {
       const { doctor } = await import('./commands/doctor.ts')
       const loaded = load(context, { config: options.config, set: options.set ?? [] })
-      const url = 'config' in loaded || options.admin !== undefined ? context.adminUrl(options) : DEFAULT_ADMIN
-      await using client = new AdminClient({ base: url })
+      await using client = new AdminClient({ base: agentUrl(context, options, loaded) })
       const { stdout: print, terminals, host } = context
       await doctor(
         { client, host: await host(), loaded, json: options.json ?? false, print, terminal: terminals.stdout },
@@ -46,9 +48,14 @@ export function addDoctor(command: Command, context: DoctorContext, init: { read
     })
 }
 
+/** The usual place when the configuration can't be read. */
+export function agentUrl({ adminUrl }: DoctorContext, options: AgentPlace, loaded: LoadedConfig): string {
+  return 'config' in loaded || options.admin !== undefined ? adminUrl(options) : DEFAULT_ADMIN
+}
+
 const DEFAULT_ADMIN = 'http://127.0.0.1:5053'
 
-function load({ config }: DoctorComponents, options: AgentOptions): LoadedConfig {
+export function load({ config }: DoctorComponents, options: AgentOptions): LoadedConfig {
   try {
     return { config: config(options) }
   } catch (error) {

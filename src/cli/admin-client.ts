@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { AgentStatus, BlobStatus, GcResult, PeersAnswer, RemoveResult, VerifyEvent } from '../facade/admin-api.ts'
 import type { Diagnosis } from '../facade/diagnosis-api.ts'
+import type { SupportAnswer } from '../facade/support-api.ts'
 import type { TransfersAnswer } from '../facade/transfers-api.ts'
 import type { PrewarmEvent, PrewarmRequest } from '../prewarm/prewarm-events.ts'
 import { CliError } from './cli-error.ts'
@@ -52,6 +53,16 @@ export class AdminClient implements AsyncDisposable {
 
   diagnose(): Promise<Diagnosis> {
     return this.#json('POST', '/api/diagnose')
+  }
+
+  support(): Promise<SupportAnswer> {
+    return this.#json('GET', '/api/support')
+  }
+
+  /** As Prometheus reads them. */
+  async metrics(): Promise<string> {
+    const { body } = await this.#ask('GET', '/metrics', { headersMs: ANSWER_MS, bodyMs: ANSWER_MS })
+    return await this.#text(body)
   }
 
   verify(): AsyncGenerator<VerifyEvent, void, undefined> {

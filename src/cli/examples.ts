@@ -24,6 +24,10 @@ const EXAMPLES: Readonly<Record<string, readonly (readonly [command: string, wha
     ['shoal doctor', 'does it work, and what to do if not; also while the agent is down'],
     ['shoal doctor --json | jq ".checks[] | select(.state == \\"fail\\")"', 'for programs'],
   ],
+  'support-bundle': [
+    ['shoal support-bundle', 'a tar.gz here; names of repositories are hidden'],
+    ['shoal support-bundle --with-names -o /tmp/bundle.tar.gz', 'with the names, to another place'],
+  ],
   completion: [
     ['shoal completion bash > /etc/bash_completion.d/shoal', 'bash, for all users'],
     ['shoal completion zsh > "${fpath[1]}/_shoal"', 'zsh'],

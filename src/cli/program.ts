@@ -3,6 +3,7 @@ import { formatHostPort, type HostPort } from '../util/host-port.ts'
 import { addCompletion } from './add-completion.ts'
 import { addDoctor, type DoctorComponents } from './add-doctor.ts'
 import { addFleetCommands } from './add-fleet-commands.ts'
+import { addSupportBundle } from './add-support-bundle.ts'
 import { AdminClient } from './admin-client.ts'
 import { CliError } from './cli-error.ts'
 import { blobs } from './commands/blobs.ts'
@@ -109,6 +110,7 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
     const adminUrlOf = (options: Options): string => adminUrl(options, components)
     const context = { ...components.doctor, stdout, terminals, adminUrl: adminUrlOf }
     addDoctor(withConfig(program.command('doctor')), context, init)
+    addSupportBundle(withConfig(program.command('support-bundle')), context, init)
   }
   ask('verify', 'read every blob in the store again, and remove what is bad', verify)
   ask('gc', 'remove what the store does not need', gc)

@@ -7,12 +7,14 @@ import type { AdminBackend, MetricsSource, VerifyEvent } from './admin-api.ts'
 import { type CrossSiteGuardInit, refusal } from './cross-site-guard.ts'
 import { addPageRoutes, type PageRoutesComponents } from './page-routes.ts'
 import { addPrewarmRoute } from './prewarm-route.ts'
+import type { SupportSource } from './support-api.ts'
 
 export interface AdminRoutesComponents {
   readonly backend: AdminBackend
   readonly metrics: MetricsSource
   /** Undefined: there is no page. */
   readonly page?: PageRoutesComponents
+  readonly support?: SupportSource
   readonly log: Logger
 }
 
@@ -22,7 +24,7 @@ const PROBES = new Set(['/healthz', '/readyz'])
 /** Health, metrics, the JSON API of the commands, and the page. */
 export function addAdminRoutes(
   app: FastifyInstance,
-  { backend, metrics, page, log }: AdminRoutesComponents,
+  { backend, metrics, page, support, log }: AdminRoutesComponents,
   init: CrossSiteGuardInit,
 ): void {
   app.get('/healthz', () => ({ status: 'ok' }))
@@ -53,6 +55,7 @@ export function addAdminRoutes(
   )
 
   if (page !== undefined) addPageRoutes(app, page)
+  if (support !== undefined) app.get('/api/support', () => support.gather())
 
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'NOT_FOUND', 'no such path'))
   app.setErrorHandler((thrown, _request, reply) => {
