@@ -2,7 +2,7 @@
  * Two agents of an earlier version and two of this checkout in one swarm, which pull from each other while there is no registry:
  *     npm run interop -- TAG
  */
-import { execFileSync } from 'node:child_process'
+import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ try {
 /** @returns the command of the earlier version */
 function checkOut(version: string): string {
   const checkout = join(dir, 'checkout')
-  const quiet = { stdio: ['ignore', 'ignore', 'inherit'] } as const
+  const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'ignore', 'inherit'] }
   execFileSync('git', ['clone', '--quiet', '--no-checkout', ROOT, checkout], quiet)
   execFileSync('git', ['-C', checkout, 'checkout', '--quiet', '--detach', version], quiet)
   execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent', '--prefer-offline'], { ...quiet, cwd: checkout })
