@@ -32,7 +32,7 @@ export async function carryOut(
   if (
     daemon !== undefined &&
     isToldOf &&
-    !restart &&
+    !init.restart &&
     between !== undefined &&
     (await daemon.isReloadable({ signal }))
   ) {
