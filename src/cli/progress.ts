@@ -18,34 +18,48 @@ export interface Progress {
   readonly fromPeers?: number | undefined
 }
 
+const GAP = '  '
 const MAX_BAR = 30
 const MIN_BAR = 8
-const MIN_NAME = 12
+const MAX_NAME = 40
+const MIN_NAME = 16
+const NAME_SHARE = 0.6
+/** Widths of `100 %`, `9.99 MiB of 9.99 GiB`, `9.99 MiB/s` and `59 min 59 s left`. */
+const PERCENT = 5
+const SIZES = 20
+const RATE = 10
+const LEFT = 16
 const FULL = '━'
 const EMPTY = '─'
 const GREEN = '\u001b[32m'
 const DIM = '\u001b[2m'
 const PLAIN = '\u001b[0m'
 
-/** `name  ━━━━────  62 %  41 MiB of 66 MiB  12 MiB/s  2 s left`, as far as it fits; the name is cut first. */
+/** `name  ━━━━────  62 %  41 MiB of 66 MiB  12 MiB/s  2 s left`, as far as it fits. Bars of one screen stand under each other. */
 export function progressLine(progress: Progress, { columns, hasColor }: ProgressLook, indent = 0): string {
-  const { name, bytes, totalBytes } = progress
+  const { name, bytes, totalBytes, bytesPerSecond } = progress
   const left = secondsLeft(progress)
   const share = totalBytes === undefined ? undefined : shareOf(bytes, totalBytes)
-  const parts = [
-    share === undefined ? '' : `${Math.floor(share * 100)} %`.padStart(5),
+  const cells = [
+    share === undefined ? '' : `${Math.floor(share * 100)} %`.padStart(PERCENT),
     totalBytes === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(totalBytes)}`,
-    ...(progress.bytesPerSecond ? [`${formatBytes(progress.bytesPerSecond)}/s`] : []),
-    ...(left === undefined ? [] : [`${formatDuration(left * 1000)} left`]),
-  ].filter((part) => part !== '')
-  while (parts.length > 1 && indent + MIN_NAME + parts.join('  ').length + 3 > columns) parts.pop()
-  const figures = parts.join('  ')
-  const room = columns - indent - figures.length - 5
-  const nameWidth = Math.max(MIN_NAME, Math.min(room - MIN_BAR, Math.max(24, room - MAX_BAR)))
-  const barWidth = Math.min(MAX_BAR, room - nameWidth)
-  const shown = `${' '.repeat(indent)}${fit(name, nameWidth)}`
-  if (share === undefined || barWidth < MIN_BAR) return `${shown}  ${figures}`
-  return `${shown}  ${bar(share, barWidth, hasColor)}  ${figures}`
+    bytesPerSecond ? `${formatBytes(bytesPerSecond)}/s` : '',
+    left === undefined ? '' : `${formatDuration(left * 1000)} left`,
+  ]
+  const widths = [PERCENT, SIZES, RATE, LEFT]
+  while (widths.length > 2 && MIN_NAME + MIN_BAR + widthOf(widths) > columns) widths.pop()
+  const room = columns - widthOf(widths)
+  const nameWidth = Math.max(MIN_NAME, Math.min(MAX_NAME, Math.floor(room * NAME_SHARE)))
+  const barWidth = Math.max(0, Math.min(MAX_BAR, room - nameWidth))
+  const drawn = share === undefined ? ' '.repeat(barWidth) : bar(share, barWidth, hasColor)
+  const figures = widths.map((width, index) => (cells[index] ?? '').padEnd(width)).join(GAP)
+  const shown = `${' '.repeat(indent)}${fit(name, nameWidth - indent)}`
+  return [shown, ...(barWidth < MIN_BAR ? [] : [drawn]), figures].join(GAP).trimEnd()
+}
+
+/** With the gaps around the cells and the bar, and the last column, which a terminal may not have. */
+function widthOf(cells: readonly number[]): number {
+  return cells.reduce((sum, width) => sum + width + GAP.length, 0) + GAP.length + 1
 }
 
 /** @param share 0 to 1 */

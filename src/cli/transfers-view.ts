@@ -49,7 +49,7 @@ export function transfersLines({ transfers }: TransfersAnswer, look: ProgressLoo
     ...transfers.map((transfer) =>
       progressLine(
         {
-          name: `${shortDigest(transfer.digest)} ${nameOf(transfer)}`,
+          name: `${nameOf(transfer)} ${shortDigest(transfer.digest)}`,
           bytes: bytesHere(transfer),
           totalBytes: transfer.size,
           bytesPerSecond: transfer.bytesPerSecond,

@@ -129,8 +129,8 @@ describe('shoal prewarm', () => {
       '1 of 1 images are here, 1 of 1 times another host has one.',
       '',
     ])
-    expect(err).toMatch(/app:v1 +━+─+ {2} 25 % {2}1 MiB of 4 MiB {2}1 MiB\/s {2}3 s left/)
-    expect(err).toMatch(/ {2}abababababab +━+─+ {2} 50 % {2}512 KiB of 1 MiB/)
+    expect(err).toMatch(/app:v1 +━+─+ {3}25 % {2}1 MiB of 4 MiB +1 MiB\/s +3 s left/)
+    expect(err).toMatch(/ {2}abababababab +━+─+ {3}50 % {2}512 KiB of 1 MiB/)
     expect(err).toContain('0 of 2 layers; 25 % from registries, 75 % from peers')
     expect(err).toContain('hosts: 1 running, 0 done')
     expect(err.endsWith('\u001b[J')).toBe(true)
@@ -241,7 +241,7 @@ describe('shoal transfers', () => {
       isTerminal: true,
     })
     expect(out).toMatch(/2 transfers +━+─+ /)
-    expect(out).toMatch(/ {2}abababababab app:v1 +━+─+ /)
+    expect(out).toMatch(/ {2}app:v1 abababababab +━+─+ /)
     expect(out).toContain('50 % from registries, 50 % from peers')
   })
 

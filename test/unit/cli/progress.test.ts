@@ -10,14 +10,23 @@ const LOOK = { columns: 100, hasColor: false }
 describe('a line of progress', () => {
   it('has a name, a bar, and figures', () => {
     const line = progressLine({ name: 'app:v1', bytes: 33 * MIB, totalBytes: 66 * MIB, bytesPerSecond: 11 * MIB }, LOOK)
-    expect(line).toMatch(/^app:v1 +━+─+ {2} 50 % {2}33 MiB of 66 MiB {2}11 MiB\/s {2}3 s left$/)
+    expect(line).toMatch(/^app:v1 +━+─+ {3}50 % {2}33 MiB of 66 MiB +11 MiB\/s +3 s left$/)
     expect(line.split('━')).toHaveLength(line.split('─').length)
   })
 
   it('goes without a bar where there is no room, and without a share while the size is not known', () => {
     const progress = { name: 'app:v1', bytes: MIB, totalBytes: 2 * MIB }
-    expect(progressLine(progress, { ...LOOK, columns: 40 })).toBe('app:v1         50 %  1 MiB of 2 MiB')
+    expect(progressLine(progress, { ...LOOK, columns: 40 })).toBe('app:v1             50 %  1 MiB of 2 MiB')
     expect(progressLine({ ...progress, totalBytes: undefined }, LOOK)).toMatch(/^app:v1 +1 MiB$/)
+  })
+
+  it('has its bar where the other lines have theirs', () => {
+    const starts = [
+      progressLine({ name: 'app:v1', bytes: 1, totalBytes: 900 * MIB, bytesPerSecond: 1 }, LOOK),
+      progressLine({ name: '8c6a6858a434', bytes: MIB, totalBytes: 2 * MIB }, LOOK, 2),
+      progressLine({ name: 'x'.repeat(99), bytes: MIB, totalBytes: MIB, bytesPerSecond: MIB }, LOOK, 2),
+    ].map((line) => line.search(/[━─]/))
+    expect(new Set(starts).size).toBe(1)
   })
 
   it('cuts the beginning of a name that is too long', () => {
@@ -30,11 +39,11 @@ describe('a line of progress', () => {
     expect(progressLine({ name: 'a', bytes: 9, totalBytes: 3 }, LOOK)).toContain('100 %')
   })
 
-  it('fits into the terminal from 60 columns on, whatever there is to say', () => {
+  it('fits into the terminal from 60 columns on, and is a line on any, whatever there is to say', () => {
     assert(
       property(
         string(),
-        integer({ min: 60, max: 300 }),
+        integer({ min: 1, max: 300 }),
         integer({ min: 0 }),
         integer({ min: 0 }),
         (name, columns, a, b) => {
@@ -43,7 +52,7 @@ describe('a line of progress', () => {
             { columns, hasColor: false },
             2,
           )
-          return line.length < columns
+          return !line.includes('\n') && (columns < 60 || line.length < columns)
         },
       ),
     )
