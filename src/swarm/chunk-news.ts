@@ -17,8 +17,8 @@ interface Gathering {
 }
 
 export interface ChunkNewsInit {
-  /** Milliseconds between two tellings of one blob. */
-  readonly stepMs: number
+  /** Milliseconds between two tellings of one blob, as it is at the first of them. */
+  readonly stepMs: (digest: Digest) => number
   /** Milliseconds before the first one: what is said of a chunk in several calls goes out together. */
   readonly firstMs: number
 }
@@ -66,7 +66,7 @@ export class ChunkNews {
     }
     gathering.news = noNews()
     await this.#tell(digest, news)
-    if (this.#gatherings.get(digest) === gathering) this.#wait(digest, gathering, this.#init.stepMs)
+    if (this.#gatherings.get(digest) === gathering) this.#wait(digest, gathering, this.#init.stepMs(digest))
   }
 }
 

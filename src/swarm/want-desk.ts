@@ -29,15 +29,25 @@ export interface WantDeskComponents {
 /** Times in milliseconds. */
 export interface WantDeskLimits {
   readonly maxWantsPerPeer: number
-  /** News of one blob are told in steps of so much, */
-  readonly newsMs: number
-  /** the first after a pause so soon. */
+  /** News of one blob are told in steps of so much for each peer that wants it, so that many peers cost no more messages than few, */
+  readonly newsMsPerPeer: number
+  /** and from the one to the other. */
+  readonly minNewsMs: number
+  readonly maxNewsMs: number
+  /** The first after a pause so soon. */
   readonly firstNewsMs: number
   /** An answer waits so long for hashes that have to be read or computed. */
   readonly mapMs: number
 }
 
-export const WANT_LIMITS: WantDeskLimits = { maxWantsPerPeer: 512, newsMs: 20, firstNewsMs: 1, mapMs: 50 }
+export const WANT_LIMITS: WantDeskLimits = {
+  maxWantsPerPeer: 512,
+  newsMsPerPeer: 8,
+  minNewsMs: 20,
+  maxNewsMs: 250,
+  firstNewsMs: 1,
+  mapMs: 50,
+}
 
 const MAX_HOLDERS = 8
 const NO_CLAIMS: ReadonlyMap<number, ChunkHash> = new Map()
@@ -55,7 +65,7 @@ export class WantDesk {
     this.#wants = new WantTable({ maxPerPeer: limits.maxWantsPerPeer })
     this.#news = new ChunkNews(
       { tell: (digest, news) => this.#tell(digest, news) },
-      { stepMs: limits.newsMs, firstMs: limits.firstNewsMs },
+      { stepMs: (digest) => this.#newsMs(digest), firstMs: limits.firstNewsMs },
     )
   }
 
@@ -199,6 +209,11 @@ export class WantDesk {
       if (want.believes !== 'some') this.#answer(want)
       else this.#sayMore(want, here, about)
     }
+  }
+
+  #newsMs(digest: Digest): number {
+    const { newsMsPerPeer, minNewsMs, maxNewsMs } = this.#limits
+    return Math.max(minNewsMs, Math.min(maxNewsMs, newsMsPerPeer * this.#wants.of(digest).length))
   }
 
   #sayNone(want: Want): void {
