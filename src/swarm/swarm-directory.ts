@@ -8,7 +8,6 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { linkSignals } from '../util/signals.ts'
 import { BlobInterests } from './blob-interests.ts'
 import { isSwarmDigest } from './digest-bytes.ts'
 import { Holders } from './holders.ts'
@@ -22,7 +21,7 @@ import type { PeerView } from './peer-standing.ts'
 import { ProofDesk } from './proof-desk.ts'
 import { QuestionDesk } from './question-desk.ts'
 import { RateLimit } from './rate-limit.ts'
-import { fetchSmall, hasAllChunks } from './small-blob-fetcher.ts'
+import { fetchSmall } from './small-blob-fetcher.ts'
 import { StatementDesk } from './statement-desk.ts'
 import { Suppliers } from './suppliers.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
@@ -30,6 +29,7 @@ import type { Ban, Lane, Members, ProviderDirectory } from './swarm-ports.ts'
 import { SwarmProtocol } from './swarm-protocol.ts'
 import { tagKey } from './tag-record.ts'
 import { WantDesk } from './want-desk.ts'
+import { isSomewhere } from './whole-blob-search.ts'
 import type { BlobKey, WireMessage } from './wire-messages.ts'
 
 export interface SwarmDirectoryComponents {
@@ -48,13 +48,8 @@ export interface SwarmDirectoryInit {
   readonly shareTags: boolean
 }
 
-/** How long `hasBlob` looks at most, in milliseconds. */
-const HAS_BLOB_MS = 5_000
-
 /** Blobs whose nearest members are told at once; with a store full of them, the directory has to do. */
 const HINT_RATE = { perSecond: 50, burst: 100 }
-
-const ignore = (): void => {}
 
 function findNobody(events: SwarmEvents): () => void {
   let hasLeft = false
@@ -244,22 +239,8 @@ export class SwarmDirectory implements Swarm {
     return fetchSmall((key, events) => this.join(key, events), blob, options)
   }
 
-  async hasBlob(blob: BlobKey, { signal }: Abortable): Promise<boolean> {
-    if (!this.hasPeers || signal.aborted) return false
-    using linked = linkSignals([signal], HAS_BLOB_MS)
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    linked.signal.addEventListener('abort', () => resolve(false), { once: true })
-    const found: SwarmEvents['found'] = (peer) => {
-      if (hasAllChunks(peer)) resolve(true)
-    }
-    const searched = (): void => resolve(false)
-    const events = { found, gained: found, left: ignore, stated: ignore, banned: ignore, leased: ignore, searched }
-    const membership = this.join(blob, events)
-    try {
-      return await promise
-    } finally {
-      membership.leave()
-    }
+  async hasBlob(blob: BlobKey, options: Abortable): Promise<boolean> {
+    return this.hasPeers && (await isSomewhere((events) => this.join(blob, events), options))
   }
 
   announceTag(repository: Repository, tag: string): void {
