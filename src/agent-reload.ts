@@ -1,6 +1,6 @@
 /**
  * Puts a new configuration into an agent that runs. Everything that may fail is read before anything is changed: either all
- * of what can be applied is, or nothing. One at a time, in the order asked for. Created by `agent.ts`, asked by `main.ts`.
+ * of what can be applied is, or nothing. One at a time. Created by `agent.ts`, asked by `main.ts`.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { originSettings, readSwarmKeys } from './agent-settings.ts'
@@ -31,7 +31,9 @@ export interface SwarmSettings {
 export class AgentReload {
   readonly #components: AgentReloadComponents
   #keys: readonly Uint8Array[]
-  #last: Promise<void> = Promise.resolve()
+  #running: Promise<void> | undefined
+  /** Of a reload that waits for the one that runs. */
+  #next: (() => Config) | undefined
 
   /** @param init.keys of the secrets in force */
   constructor(components: AgentReloadComponents, init: { readonly keys: readonly Uint8Array[] }) {
@@ -44,8 +46,18 @@ export class AgentReload {
    * @param load reads the new configuration; what it throws leaves the old one in force
    */
   reload(load: () => Config): Promise<void> {
-    this.#last = this.#last.then(() => this.#reload(load))
-    return this.#last
+    this.#next = load
+    this.#running ??= this.#run()
+    return this.#running
+  }
+
+  /** However often it is asked for meanwhile, once more is enough: files are read when it begins. */
+  async #run(): Promise<void> {
+    for (let load = this.#next; load !== undefined; load = this.#next) {
+      this.#next = undefined
+      await this.#reload(load)
+    }
+    this.#running = undefined
   }
 
   async #reload(load: () => Config): Promise<void> {
