@@ -138,6 +138,16 @@ describe('the documentation', () => {
     expect(used.filter(({ what }) => !table.includes(`| \`${what}\` |`))).toEqual([])
   })
 
+  it('names every protocol that agents speak', async () => {
+    const folder = join(root, 'src/swarm')
+    const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'))
+    const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))
+    const spoken = texts.flatMap((text) => text.match(/(?<=')\/shoal\/[\w-]+\/\d+(?=')/g) ?? [])
+    const operations = await readFile(join(root, 'docs/operations.md'), 'utf8')
+    expect(spoken.filter((name) => !operations.includes(`\`${name}\``))).toEqual([])
+    expect(spoken.length).toBeGreaterThan(4)
+  })
+
   it('links to what is there', async () => {
     const links = found(({ text }) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link))
     const dead: string[] = []
