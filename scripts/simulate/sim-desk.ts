@@ -50,6 +50,7 @@ export class SimDesk {
     this.#wants.set(peer, want)
     this.#nameOthers(peer)
     this.#answer(peer, want)
+    this.#host.interest(this.#layer)?.others([peer])
   }
 
   unwant(peer: SimHost): void {
