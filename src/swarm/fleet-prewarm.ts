@@ -163,7 +163,7 @@ export class FleetPrewarm {
     signal: AbortSignal,
   ): Promise<PrewarmEnd> {
     using within = linkSignals([signal, this.#stopping.signal], this.#timing.jobMs)
-    const stream = await this.#components.members.openStream(id, PROTOCOL, within)
+    const stream = await this.#open(id, within)
     try {
       const messages = lpStream(stream, { maxDataLength: REPORT_BYTES, maxBufferSize: 16 * REPORT_BYTES })
       await messages.write(encodeCanonical({ v: 1, ...image, platforms: [...image.platforms] }), within)
@@ -181,6 +181,16 @@ export class FleetPrewarm {
       throw new ShoalError('PEER_UNAVAILABLE', 'it went away, or fell silent', { cause: error })
     } finally {
       stream.abort(new Error('not needed any more'))
+    }
+  }
+
+  async #open(id: string, options: Abortable): Promise<Stream> {
+    try {
+      return await this.#components.members.openStream(id, PROTOCOL, options)
+    } catch (error) {
+      const { cause } = error as Error
+      if (!(cause instanceof Error) || cause.name !== 'UnsupportedProtocolError') throw error
+      throw new ShoalError('DENIED', 'it is of a version that takes no such requests', { cause })
     }
   }
 

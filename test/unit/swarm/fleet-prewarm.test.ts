@@ -135,6 +135,17 @@ describe('agents that ask each other for a prewarm', () => {
     })
   })
 
+  it('tell an agent of an older version from one that is away', async () => {
+    const { asker, asked } = pair(undefined)
+    const unknown = Object.assign(new Error('no such protocol'), { name: 'UnsupportedProtocolError' })
+    asker.members.openStream = () =>
+      Promise.reject(new ShoalError('PEER_UNAVAILABLE', 'the peer cannot be reached', { cause: unknown }))
+    await expect(asker.fleet.ask(asked.members.self, IMAGE, nothing, { signal })).rejects.toMatchObject({
+      code: 'DENIED',
+      message: expect.stringContaining('version'),
+    })
+  })
+
   it.each([
     ['no CBOR', Buffer.from('hello')],
     ['another version', encode({ ...IMAGE, v: 2 })],
