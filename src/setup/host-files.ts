@@ -96,6 +96,8 @@ export class HostFiles {
   /** Writes a new file beside `path`, for `replace`. @returns its full path @throws ShoalError SETUP_REFUSED */
   stage(path: string, text: string, attributes: FileAttributes | undefined): string {
     const target = this.resolve(path)
+    // replacing it would fail when other files are replaced already
+    if (isMountPoint(target)) throw refused(`cannot write ${path}: ${IS_MOUNT}`)
     const staged = join(posix.dirname(target), `.${posix.basename(target)}.shoal-${randomUUID()}`)
     const written = this.#try('write', path, () => {
       const file = openSync(staged, 'wx', 0o600)
@@ -180,12 +182,13 @@ export class HostFiles {
   }
 }
 
+const IS_MOUNT = 'it is a mount of its own: mount the folder it is in instead'
 const AS_ROOT = 'permission denied. Run it as root.'
 const HINTS: Partial<Record<string, string>> = {
   EACCES: AS_ROOT,
   EPERM: AS_ROOT,
   EROFS: 'the file system is read-only',
-  EBUSY: 'it is a mount of its own: mount the folder it is in instead',
+  EBUSY: IS_MOUNT,
   EISDIR: 'it is a folder',
   ENOSPC: 'the disk is full',
   ELOOP: 'too many links',
@@ -213,6 +216,20 @@ function linkTarget(real: string): string | undefined {
     // no link, or not there
     if (['EINVAL', 'ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
     throw error
+  }
+}
+
+/** https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html: the fifth field, with octal escapes */
+function isMountPoint(real: string): boolean {
+  try {
+    const points = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[4] ?? '')
+    const octal = (text: string): string => `\\${text.charCodeAt(0).toString(8).padStart(3, '0')}`
+    return points.includes(real.replace(/[ \t\n\\]/g, octal))
+  } catch {
+    // no /proc: the rename will say it
+    return false
   }
 }
 

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HostFiles } from '../../../src/setup/host-files.ts'
+import { run } from '../../fixtures/child.ts'
 
 const NOBODY = 65_534
 
@@ -68,7 +68,7 @@ describe('HostFiles', () => {
 
   it('refuses what is no text of a configuration, without waiting for it', async () => {
     await mkdir(at('etc/dir'))
-    execFileSync('mkfifo', [at('etc/pipe')])
+    await run('mkfifo', [at('etc/pipe')])
     await writeFile(at('etc/latin1'), Buffer.from([0x61, 0xe4]))
     await writeFile(at('etc/large'), 'x'.repeat(5 * 1024 * 1024))
     for (const name of ['dir', 'pipe', 'latin1', 'large']) {
