@@ -75,6 +75,7 @@ export interface AgentSwarm {
 }
 
 interface SwarmFigures {
+  readonly isMember: boolean
   /** Provider records held for others. */
   readonly records: number
   readonly laneIn: number
@@ -174,6 +175,7 @@ export async function openSwarm(
     view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
     get figures() {
       return {
+        isMember,
         records: node.recordCount,
         laneIn: server.connections,
         laneOut: lane.connections,

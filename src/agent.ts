@@ -272,7 +272,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     swarm: () => ({
       connectedPeers: agentSwarm?.view.peers().filter((peer) => peer.isConnected).length ?? 0,
       bannedPeers: agentSwarm?.view.bans().length ?? 0,
-      ...(agentSwarm?.figures ?? { records: 0, laneIn: 0, laneOut: 0, refusals: {} }),
+      ...(agentSwarm?.figures ?? { isMember: false, records: 0, laneIn: 0, laneOut: 0, refusals: {} }),
     }),
   })
 

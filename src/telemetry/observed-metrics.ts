@@ -15,6 +15,8 @@ export interface Observed {
   }
   runningTransfers(): number
   swarm(): {
+    /** Whether it takes part in one. */
+    readonly isMember: boolean
     readonly connectedPeers: number
     readonly bannedPeers: number
     /** Provider records held for others. */
@@ -45,6 +47,7 @@ export function observedMetrics(registers: Registry[], observed: () => Observed 
       (from) => Number(from.store().isWritable),
     ],
     ['shoal_transfers_running', 'Blobs on their way in.', (from) => from.runningTransfers()],
+    ['shoal_swarm_member', '1 when the agent takes part in a swarm.', (from) => Number(from.swarm().isMember)],
     ['shoal_swarm_peers', 'Agents that are connected.', (from) => from.swarm().connectedPeers],
     ['shoal_swarm_banned_peers', 'Agents that are shut out now.', (from) => from.swarm().bannedPeers],
     ['shoal_dht_records', 'Provider records held for the swarm.', (from) => from.swarm().records],

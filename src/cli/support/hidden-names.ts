@@ -18,7 +18,8 @@ export class HiddenNames {
 
   /** @param key that the text stands under in JSON; empty for none */
   hide(text: string, key = ''): string {
-    if (NAMED.has(key)) return this.#mark(text)
+    // an error's class stands under `name` too
+    if (NAMED.has(key) || (key === 'name' && text.includes('/'))) return this.#mark(text)
     return text
       .replaceAll(
         PATH,

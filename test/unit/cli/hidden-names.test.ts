@@ -21,6 +21,8 @@ describe('names in a support bundle', () => {
   it('are hidden where a key says that it is one', () => {
     for (const key of ['repository', 'names', 'image', 'url', 'tag', 'reference'])
       expect(names.hide('acme', key)).toMatch(/^name-[0-9a-f]{8}$/)
+    expect(names.hide('acme/billing', 'name')).toMatch(/^name-[0-9a-f]{8}$/)
+    expect(names.hide('ShoalError', 'name')).toBe('ShoalError')
   })
 
   it('have the same mark wherever they stand, and another one in another bundle', () => {

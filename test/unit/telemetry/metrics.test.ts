@@ -72,6 +72,7 @@ it('reads the store at each scrape', async () => {
     }),
     runningTransfers: () => 2,
     swarm: () => ({
+      isMember: true,
       connectedPeers: 7,
       bannedPeers: 1,
       records: 12,
@@ -94,6 +95,7 @@ it('reads the store at each scrape', async () => {
     'shoal_store_evicted_bytes_total 600',
     'shoal_store_write_failures_total 2',
     'shoal_ready 1',
+    'shoal_swarm_member 1',
     'shoal_swarm_peers 7',
     'shoal_swarm_banned_peers 1',
     'shoal_swarm_refusals_total{reason="wrong-secret"} 9',
