@@ -133,6 +133,12 @@ export class BlobInterest {
     return this.#asked.get(peer)?.heard.has(statementKey(statement)) ?? false
   }
 
+  /** Whether the peer said that it has the chunk. */
+  hasChunk(peer: string, index: number): boolean {
+    const state = this.#asked.get(peer)?.state
+    return state instanceof RemoteBlob && state.has(index)
+  }
+
   /** @throws ShoalError PEER_MISBEHAVED */
   message(peer: string, message: BlobMessage): void | Promise<void> {
     const asked = this.#asked.get(peer)

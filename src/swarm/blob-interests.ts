@@ -81,6 +81,11 @@ export class BlobInterests {
     return this.#entries.get(nameOf(key))?.interest.hasHeard(peer, statement) ?? false
   }
 
+  /** Whether the peer said that it has the chunk. */
+  hasChunk(peer: string, key: BlobKey, index: number): boolean {
+    return this.#entries.get(nameOf(key))?.interest.hasChunk(peer, index) ?? false
+  }
+
   met(peer: string): void {
     for (const { interest } of this.#entries.values()) interest.met(peer)
   }

@@ -93,7 +93,9 @@ export class SwarmDirectory implements Swarm {
       statements: this.#own,
       send,
       holders: (digest) => this.#holders.of(digest),
+      self: members.self,
       hasHeard: (peer, key, statement) => this.#interests.hasHeard(peer, key, statement),
+      hasChunk: (peer, key, index) => this.#interests.hasChunk(peer, key, index),
     })
     const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
     this.#proofs = new ProofDesk({ ...components, send, verify })

@@ -16,11 +16,15 @@ import { type Want, WantTable } from './want-table.ts'
 import { type BlobKey, MAX_OTHERS, type WireMessage } from './wire-messages.ts'
 
 export interface WantDeskComponents {
+  /** This agent's own id. */
+  readonly self: string
   readonly content: Pick<SharedContent, 'find'>
   readonly statements: OwnStatements
   readonly send: (peer: string, message: WireMessage) => boolean
   /** Whether the peer itself sent this statement here. */
   readonly hasHeard: (peer: string, key: BlobKey, statement: ChunkStatement) => boolean
+  /** Whether the peer said that it has the chunk. */
+  readonly hasChunk: (peer: string, key: BlobKey, index: number) => boolean
   /** Who said that it has the blob. */
   readonly holders: (digest: Digest) => readonly string[]
   readonly log: Logger
@@ -50,6 +54,8 @@ export const WANT_LIMITS: WantDeskLimits = {
 }
 
 const MAX_HOLDERS = 8
+/** Where no more want a blob, they all hear each other: what one signed is not passed on to those that it tells itself. */
+const MET_BY_ALL = 16
 const NO_CLAIMS: ReadonlyMap<number, ChunkHash> = new Map()
 
 export class WantDesk {
@@ -203,11 +209,16 @@ export class WantDesk {
     const here = [...indexes].filter((index) => view.has(index))
     const all = claims.size === 0 ? view.claims : new Map([...view.claims, ...claims])
     const statements = here.length === 0 ? [] : await this.#gatherStatements(view, all)
-    const about = statements.filter(({ hashes }) => here.some((index) => hashes.has(index)))
-    for (const want of this.#wants.of(key.digest)) {
+    const wants = this.#wants.of(key.digest)
+    const passesOn = wants.length > MET_BY_ALL
+    const about = statements.filter(({ hashes, signer }) => {
+      return (passesOn || signer === this.#components.self) && here.some((index) => hashes.has(index))
+    })
+    for (const want of wants) {
       if (want.key.registry !== key.registry || want.believes === 'all') continue
+      const untold = here.filter((index) => !this.#components.hasChunk(want.peer, want.key, index))
       if (want.believes !== 'some') this.#answer(want)
-      else this.#sayMore(want, here, about)
+      else this.#sayMore(want, untold, about)
     }
   }
 
@@ -229,7 +240,8 @@ export class WantDesk {
   }
 
   #sayMore(want: Want, indexes: readonly number[], statements: readonly ChunkStatement[]): void {
-    this.#say(want, moreMessages(want.key, indexes, this.#untold(want, statements)))
+    const untold = this.#untold(want, statements)
+    if (indexes.length + untold.length > 0) this.#say(want, moreMessages(want.key, indexes, untold))
   }
 
   #untold(want: Want, statements: readonly ChunkStatement[]): Uint8Array[] {
