@@ -126,12 +126,10 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
 function withConfig(command: Command): Command {
   return command
     .option('--config <file>', 'configuration file (default: /etc/shoal/shoal.yaml)')
-    .option(
-      '--set <key=value>',
-      'override one key of the configuration',
-      (pair, before: string[]) => [...before, pair],
-      [],
-    )
+    .option('--set <key=value>', 'override one key of the configuration', (pair, before: string[] | undefined) => [
+      ...(before ?? []),
+      pair,
+    ])
 }
 
 function agentOptions({ config, set }: Options): AgentOptions {
