@@ -19,6 +19,8 @@ export class LeaseAgent {
   /** Others lack what it says it brought. */
   #doubts = 0
   #struckAt = -Infinity
+  /** Chunks that it brought since it last failed to. */
+  #brought = 0
 
   constructor(id: string) {
     this.id = id
@@ -28,7 +30,12 @@ export class LeaseAgent {
     return this.#doubts > 0
   }
 
-  /** One chunk at a time for those that did not bring what they took. */
+  /** Chunks that it may hold: one more for each that it brought, so that who brings nothing takes little. */
+  get allowance(): number {
+    return this.isOnProbation ? 1 : 1 + this.#brought
+  }
+
+  /** It did not bring what it took. */
   get isOnProbation(): boolean {
     return this.#failures + this.#doubts > 0
   }
@@ -43,16 +50,19 @@ export class LeaseAgent {
   failed(now: number, { minPenaltyMs }: LeaseLimits): void {
     if (now - this.#struckAt < minPenaltyMs) return
     this.#failures = Math.min(16, this.#failures + 1)
+    this.#brought = 0
     this.#struckAt = now
   }
 
-  brought(): void {
+  brought(chunks: number): void {
     this.#failures = 0
+    this.#brought += chunks
   }
 
   doubted(now: number, { minPenaltyMs }: LeaseLimits): void {
     if (this.#doubts > 0 && now - this.#struckAt < minPenaltyMs) return
     this.#doubts = Math.min(16, this.#doubts + 1)
+    this.#brought = 0
     this.#struckAt = now
   }
 

@@ -54,6 +54,7 @@ export const CLIENT_LIMITS: LeaseClientLimits = {
   maxDials: 8,
 }
 
+const BUSY_MS = 100
 /** How far to look for one that is not avoided. */
 const CANDIDATES = 8
 
@@ -112,10 +113,11 @@ export class LeaseClient {
   }
 
   leased(peer: string, message: LeasedMessage): void {
+    // late, but there
+    this.#avoided.delete(peer)
     if (peer !== this.#coordinator) return
     const { ranges, forMs, members, serial, nearer } = message
     this.#heard = serial
-    this.#avoided.delete(peer)
     const isAwaited = this.#ask !== undefined
     this.#settle()
     for (const chunk of chunksIn(ranges)) if (this.#held.size < MAX_LEASE_CHUNKS) this.#held.add(chunk)
@@ -162,11 +164,17 @@ export class LeaseClient {
     }
     clearTimeout(this.#timer)
     if (this.#coordinator === this.#components.members.self) return
-    this.#timer = setTimeout(() => this.#late(), this.#limits.answerMs).unref()
+    this.#wait(this.#limits.answerMs)
   }
 
-  #late(): void {
-    if (this.#coordinator !== undefined) this.#failed(this.#coordinator)
+  #wait(ms: number): void {
+    const due = this.#components.clock() + ms
+    const onTime = (): void => {
+      // this agent was busy: the answer may be here, unread
+      if (this.#components.clock() - due > BUSY_MS) this.#wait(BUSY_MS)
+      else if (this.#coordinator !== undefined) this.#failed(this.#coordinator)
+    }
+    this.#timer = setTimeout(onTime, ms).unref()
   }
 
   #failed(peer: string): void {

@@ -40,7 +40,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   startOut: 4,
   maxOut: 512,
   aheadMs: 250,
-  pendingMs: 1_000,
+  pendingMs: 600,
   memberMs: 10_000,
   leaseMs: 3_000,
   maxLeaseMs: 30_000,

@@ -64,7 +64,6 @@ export class LeaseTable {
   #companyAt: number | undefined
   #recheckAt = Infinity
   #hasFreed = false
-  #hasBrought = false
 
   constructor({ count, limits = LEASE_LIMITS }: LeaseTableInit) {
     this.#count = count
@@ -204,10 +203,7 @@ export class LeaseTable {
       this.#book.bring(hold, now)
       this.#pace.brought({ leaseMs, chunkMs: leaseMs / Math.max(hold.position, brought.length) }, now)
     }
-    if (brought.length > 0) {
-      this.#hasBrought = true
-      agent.brought()
-    }
+    if (brought.length > 0) agent.brought(brought.length)
     // who fetches on, or wants no more, has only changed its mind
     if (isRefused && most > 0 && brought.length === 0 && fetching.length === 0) this.#refused(agent, now)
   }
@@ -273,13 +269,15 @@ export class LeaseTable {
     const cap = isAlone ? this.#limits.maxPerAgent : this.#pace.cap(now)
     const atMost = isAlone || this.#members === 1 ? cap : Math.ceil(cap / 2)
     const share = Math.max(1, Math.floor(cap / Math.max(1, this.#ready.size)))
-    // others may be about to ask, and a first wave that is soon over can be exchanged
-    const first = this.#hasBrought || isAlone ? atMost : 1
-    for (const limit of [Math.min(first, this.#ready.size > 1 ? share : atMost), Math.min(first, atMost)]) {
+    for (const limit of [this.#ready.size > 1 ? share : atMost, atMost]) {
       let room = this.#room(cap, atMost)
       for (const agent of this.#ready) {
         if (room <= 0) return
-        const left = Math.min(room, agent.most, (agent.isOnProbation ? 1 : limit) - this.#book.activeOf(agent.id))
+        const left = Math.min(
+          room,
+          agent.most,
+          (isAlone ? limit : Math.min(limit, agent.allowance)) - this.#book.activeOf(agent.id),
+        )
         if (agent.isOnProbation && (left <= 0 || now < agent.waitsUntil(this.#limits))) {
           this.#block(agent, now, agent.waitsUntil(this.#limits))
         } else if (left > 0) {
