@@ -123,6 +123,8 @@ it('counts what the swarm and its lane report', async () => {
   swarm.firstProvider(0.015)
   swarm.announced('blob')
   swarm.message('in', 'have')
+  swarm.leased('second')
+  swarm.coordinatorChanged()
   swarm.banned('false-map')
   swarm.received('lane', 5)
   swarm.sent('lane', 7)
@@ -137,6 +139,8 @@ it('counts what the swarm and its lane report', async () => {
     'shoal_swarm_first_provider_seconds_bucket{le="0.02"} 1',
     'shoal_swarm_announces_total{kind="blob"} 1',
     'shoal_swarm_messages_total{direction="in",type="have"} 1',
+    'shoal_swarm_leases_total{kind="second"} 1',
+    'shoal_swarm_coordinator_changes_total 1',
     'shoal_swarm_bans_total{reason="false-map"} 1',
     'shoal_lane_received_bytes_total{via="lane"} 5',
     'shoal_lane_sent_bytes_total{via="lane"} 7',
