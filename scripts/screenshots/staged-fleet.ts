@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { TransfersAnswer } from '../../src/facade/transfers-api.ts'
 import { AgentProcess } from '../../test/fixtures/agent-process.ts'
 import { FaultOrigin } from '../../test/fixtures/fault-origin.ts'
 import { Fleet, type FleetAgent } from '../../test/fixtures/fleet.ts'
@@ -14,10 +15,11 @@ import { setBehind } from './moved-clock.ts'
 
 const MIB = 1024 * 1024
 const MINUTE_MS = 60_000
-const POLL_MS = 20
+const POLL_MS = 50
+const REACHED_MS = 90_000
 const LIAR = fileURLToPath(new URL('../../test/fixtures/liar-preload.ts', import.meta.url))
 const ZONES = ['rack-a', 'rack-a', 'rack-b', 'rack-b', 'rack-b', 'rack-c', 'rack-c', 'rack-c']
-const ORIGIN_RATE = 5 * MIB
+const ORIGIN_RATE = 16 * MIB
 const DOWNLOAD_RATE = '10MiB'
 /** So long the page needs to hear of what was pulled. */
 const SEEN_MS = 700
@@ -53,10 +55,13 @@ export class StagedFleet implements AsyncDisposable {
   readonly #origin: FaultOrigin
   readonly #fleet: Fleet<TestAgent | AgentProcess>
   readonly #pulls: Promise<unknown>[] = []
+  #isSlow = false
 
   private constructor(origin: FaultOrigin, fleet: Fleet<TestAgent | AgentProcess>) {
     this.#origin = origin
     this.#fleet = fleet
+    const match = { path: /blobs/, when: () => this.#isSlow }
+    origin.inject({ fault: { kind: 'slow', bytesPerSecond: ORIGIN_RATE }, match, times: Number.POSITIVE_INFINITY })
   }
 
   static async start(): Promise<StagedFleet> {
@@ -72,7 +77,9 @@ export class StagedFleet implements AsyncDisposable {
             store: { quota: '2GiB' },
           }),
       })
-      return new StagedFleet(origin, fleet)
+      const staged = new StagedFleet(origin, fleet)
+      await staged.#leavePartial()
+      return staged
     } catch (error) {
       await origin.close()
       throw error
@@ -102,19 +109,42 @@ export class StagedFleet implements AsyncDisposable {
 
   /** Resolves when the watched agent is in the middle of two pulls. */
   async beginPulls(): Promise<void> {
-    const [watched] = [this.#fleet.first]
+    const watched = this.#fleet.first
     await this.#publish(LARGE)
     await Promise.all([2, 4, 7].map((index) => this.#pull(this.#fleet.at(index), LARGE)))
-    await this.#publish(NEW)
-    this.#origin.inject({
-      fault: { kind: 'slow', bytesPerSecond: ORIGIN_RATE },
-      match: { path: /blobs/ },
-      times: 1_000,
-    })
+    this.#isSlow = true
     this.#pulls.push(this.#pull(watched, NEW).catch(() => undefined))
-    await pause(8_000)
+    await this.#reached(NEW, 0.35)
     this.#pulls.push(this.#pull(watched, LARGE).catch(() => undefined))
-    await pause(3_500)
+    await this.#reached(LARGE, 0.45)
+  }
+
+  /** The watched agent ends in the middle of a pull, and finds on its disk what it had. */
+  async #leavePartial(): Promise<void> {
+    const watched = this.#fleet.first as TestAgent
+    await this.#publish(NEW)
+    this.#isSlow = true
+    const left = this.#pull(watched, NEW).catch(() => undefined)
+    await this.#reached(NEW, 0.12)
+    await watched.restart()
+    await left
+    this.#isSlow = false
+    await this.#fleet.connected()
+  }
+
+  /** @param share of the chunks of its first layer */
+  async #reached({ repository, mib: [mib = 0] }: Staged, share: number): Promise<void> {
+    const deadline = performance.now() + REACHED_MS
+    for (;;) {
+      const answer = await fetch(new URL('api/transfers', this.pageUrl))
+      const { transfers } = (await answer.json()) as TransfersAnswer
+      const found = transfers.find(
+        ({ names, size = 0 }) => names.some((name) => name.includes(repository)) && size >= mib * MIB,
+      )
+      if (found !== undefined && found.verifiedChunks >= share * found.chunks) return
+      if (performance.now() > deadline) throw new Error(`${repository} is not on its way`)
+      await pause(POLL_MS)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
