@@ -68,17 +68,6 @@ export class LeaseDesk {
     return this.#tables.size
   }
 
-  /** Chunks that are out and asks that wait, over all blobs. */
-  get load(): { readonly out: number; readonly waiting: number } {
-    let out = 0
-    let waiting = 0
-    for (const { table } of this.#tables.values()) {
-      out += table.out
-      waiting += table.waiting
-    }
-    return { out, waiting }
-  }
-
   asked(peer: string, message: LeaseMessage): void {
     const now = this.#components.clock()
     const entry = this.#entryFor(peer, message, now)
@@ -103,6 +92,7 @@ export class LeaseDesk {
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#isTicking = false
     this.#tables.clear()
     this.#opened.clear()
   }
@@ -161,8 +151,9 @@ export class LeaseDesk {
   }
 
   #schedule(): void {
-    const isBusy = [...this.#tables.values()].some(({ table }) => !table.isIdle)
-    if (this.#timer !== undefined && (this.#isTicking || !isBusy)) return
+    if (this.#isTicking) return
+    const isBusy = this.#tables.values().some(({ table }) => !table.isIdle)
+    if (!isBusy && this.#timer !== undefined) return
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#tables.size === 0) return
@@ -172,6 +163,7 @@ export class LeaseDesk {
 
   #tick(): void {
     this.#timer = undefined
+    this.#isTicking = false
     const now = this.#components.clock()
     for (const entry of this.#tables.values()) {
       if (!entry.table.isIdle) this.#answer(entry, entry.table.tick(now), now)

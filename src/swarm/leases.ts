@@ -36,11 +36,6 @@ export class Leases {
     })
   }
 
-  /** Chunks that are out under leases of this agent, and asks that wait for it. */
-  get load(): { readonly out: number; readonly waiting: number } {
-    return this.#desk.load
-  }
-
   message(peer: string, message: LeaseMessage | LeasedMessage): void {
     if (message.type === 'lease') this.#desk.asked(peer, message)
     else this.asks.leased(peer, message)
