@@ -143,7 +143,10 @@ class SimFleet implements SimWorld {
     }
     const { now } = this.events
     this.tally.message(from.index, bytes, now)
-    this.events.after(this.network.delay(from.port, to.port), () => {
+    // one stream for each pair: nothing overtakes what was said before
+    const at = Math.max(now + this.network.delay(from.port, to.port), from.saidUntil.get(to) ?? 0)
+    from.saidUntil.set(to, at)
+    this.events.at(at, () => {
       if (!to.isAlive || !from.isAlive) return
       this.tally.message(to.index, bytes, this.events.now)
       hear()

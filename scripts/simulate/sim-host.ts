@@ -24,6 +24,8 @@ export class SimHost {
   readonly id: string
   readonly role: HostRole
   readonly port: Port
+  /** By host, when what was said last arrives there. */
+  readonly saidUntil = new Map<SimHost, number>()
   readonly load = new LaneLoad(LANE)
   readonly #world: SimWorld
   readonly #desks = new Map<SimLayer, SimDesk>()
