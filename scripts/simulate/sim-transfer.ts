@@ -311,7 +311,12 @@ export class SimTransfer implements SimContent {
 
   #fetching(): Run[] {
     const runs: Run[] = []
-    for (const { run } of this.#runs.values()) if (run.next < run.end) runs.push(run)
+    for (const { run, flow } of this.#runs.values()) {
+      if (run.next >= run.end) continue
+      // its bytes trickle in, whatever the quanta of the simulation are
+      if (flow !== undefined && (flow.underWay > 0 || flow.isQueued)) run.lastByteAt = this.#world.events.now
+      runs.push(run)
+    }
     return runs
   }
 
