@@ -39,6 +39,11 @@ export class LeasePolicy {
     return Math.max(0, (this.#leases?.members ?? 1) - 1)
   }
 
+  /** Since a chunk last came from a peer or under a lease; for ever, where there is nobody. */
+  get quietMs(): number {
+    return this.#leases?.quietMs ?? Number.POSITIVE_INFINITY
+  }
+
   has(chunk: number): boolean {
     return this.#leases?.has(chunk) === true
   }
