@@ -33,7 +33,7 @@ const FEW_PEERS = 3
 const TAKE_OVER_SHARE_OF_MANY = 0.25
 
 /** Where several agents pull, a chunk that peers are late with is not asked of the origin too before nothing came for so long. */
-const SHARED_LATE_MS = 1_500
+const SHARED_LATE_MS = 3_000
 
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {

@@ -164,6 +164,11 @@ export interface SourceBody {
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
+export interface AskOptions extends Abortable {
+  /** Called when the source is being asked, after whatever the request waited for its turn. */
+  readonly onAsked?: () => void
+}
+
 /** A peer or an origin, as a transfer sees it. */
 export interface ChunkSource {
   readonly kind: 'origin' | 'peer'
@@ -174,7 +179,7 @@ export interface ChunkSource {
    * a cut are the source's own affair: an error means that it has given up.
    * @throws ShoalError
    */
-  open(range: { start: number; end: number | undefined }, options: Abortable): Promise<SourceBody>
+  open(range: { start: number; end: number | undefined }, options: AskOptions): Promise<SourceBody>
 }
 
 // ---------------------------------------------------------------------------------------------------------- swarm

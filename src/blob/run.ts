@@ -45,7 +45,8 @@ export class Run {
   writing: readonly Uint8Array[] = []
   /** The last write that was begun. */
   written: Promise<unknown> = Promise.resolve()
-  lastByteAt: number
+  /** When the last byte came, or the source was asked; undefined while the request waits for its turn. */
+  lastByteAt: number | undefined
   /** What arrived of a chunk that is not written yet, because there is something of it here. */
   kept: KeptChunk | undefined
 
@@ -57,7 +58,7 @@ export class Run {
     this.isExtra = init.isExtra
     this.isSpare = init.isSpare
     this.startedAt = init.startedAt
-    this.lastByteAt = init.startedAt
+    this.lastByteAt = this.isTrusted ? init.startedAt : undefined
     this.next = init.next
     this.end = init.end
     this.position = init.position
@@ -93,7 +94,7 @@ export class Run {
       askedEnd: this.askedEnd,
       ageMs,
       // A disk that takes its time is not the source's fault.
-      silentMs: this.writing.length > 0 ? 0 : now - this.lastByteAt,
+      silentMs: this.writing.length > 0 ? 0 : now - (this.lastByteAt ?? now),
       bytesPerSecond: (this.received * 1_000) / Math.max(1, ageMs),
     }
   }

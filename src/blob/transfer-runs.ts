@@ -23,6 +23,9 @@ import { TransferSources } from './transfer-sources.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
 const WRITE_QUEUE_BYTES = 512 * 1024
+/** A write costs the same however little it is: from a slow source, some is waited for. Nobody reads a peer's chunk before its end. */
+const WRITE_BYTES = 64 * 1024
+const GATHER_MS = { origin: 20, peer: 50 } as const
 /** How often it is looked whether peers are late while any runs. */
 const WATCH_MS = 200
 /** So long it takes until it counts what peers have gained. */
@@ -399,14 +402,26 @@ export class TransferRuns {
     const isToTheEnd = run.askedEnd === plan.count && run.isTrusted
     const end = isToTheEnd ? undefined : chunkEnd(plan, run.askedEnd - 1)
     const body =
-      opened?.body ?? (await run.source.source.open({ start: run.position, end }, { signal: run.stop.signal }))
+      opened?.body ??
+      (await run.source.source.open(
+        { start: run.position, end },
+        {
+          signal: run.stop.signal,
+          onAsked: () => {
+            run.lastByteAt = clock()
+          },
+        },
+      ))
+    run.lastByteAt ??= clock()
     if (body.totalSize !== undefined && body.totalSize !== plan.size) {
       const detail = { before: plan.size, now: body.totalSize }
       throw new ShoalError('DIGEST_MISMATCH', 'the blob has another size than what is here of it', { detail })
     }
     if (body.ignoresRange === true) run.source.foundWithoutRanges()
     const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
-    for await (const batch of batches(body.bytes, { maxBytes: WRITE_QUEUE_BYTES, stop })) {
+    const gatherMs = run.isTrusted ? GATHER_MS.origin : GATHER_MS.peer
+    const gathering = { maxBytes: WRITE_QUEUE_BYTES, enoughBytes: WRITE_BYTES, gatherMs, stop }
+    for await (const batch of batches(body.bytes, gathering)) {
       const before = run.next
       await this.#writer.take(run, batch)
       run.lastByteAt = clock()

@@ -99,6 +99,8 @@ export class TransferSource {
       this.#bytesPerSecond === undefined ? rate : this.#bytesPerSecond * (1 - NEWEST) + rate * NEWEST
     this.#failures = 0
     this.#busy = 0
+    // Where everybody's links are full, now and then one is late.
+    this.#late = Math.max(0, this.#late - 1)
     this.peer?.report({ type: 'delivered', bytes, ms })
   }
 

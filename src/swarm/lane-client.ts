@@ -1,5 +1,5 @@
 import type { SecureContext } from 'node:tls'
-import type { Abortable } from '../blob/ports.ts'
+import type { Abortable, AskOptions } from '../blob/ports.ts'
 import { type ErrorCode, hasCode, type ShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -116,7 +116,7 @@ export class LaneClient implements Lane {
     peer?.pool.close(unavailable(id, 'the peer was dropped'))
   }
 
-  fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+  fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer> {
     const { tracer = noTracer } = this.#components
     const { digest, range } = request
     const bytes = range && range.end - range.start
@@ -124,7 +124,7 @@ export class LaneClient implements Lane {
     return traced(tracer, 'ask peer', attributes, () => this.#counted(peer, request, options), { kind: 'client' })
   }
 
-  async #counted(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+  async #counted(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer> {
     const { metrics } = this.#components
     try {
       const answer = await this.#fetch(peer, request, options)
@@ -136,7 +136,7 @@ export class LaneClient implements Lane {
     }
   }
 
-  async #fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer> {
+  async #fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer> {
     const { range } = request
     if (range !== undefined && !(range.start < range.end)) throw new RangeError('empty range')
     if (this.#stopping.signal.aborted) throw unavailable(peer, 'the lane is closed')
@@ -147,6 +147,7 @@ export class LaneClient implements Lane {
       let connection: LaneConnection | undefined
       try {
         connection = await pool.take(options)
+        options.onAsked?.()
         const { body, bytes } = await connection.ask(request, options)
         if (connection.via === 'lane') this.#peer(peer).failures = 0
         return { totalSize: body.totalSize, bytes }

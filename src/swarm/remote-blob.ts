@@ -1,5 +1,5 @@
 import { planChunks } from '../blob/chunk-plan.ts'
-import type { Abortable, Conduct, PeerSource, SourceBody } from '../blob/ports.ts'
+import type { AskOptions, Conduct, PeerSource, SourceBody } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
 import { linkSignals } from '../util/signals.ts'
 import { ChunkBitmap } from './chunk-bitmap.ts'
@@ -44,13 +44,17 @@ export class RemoteBlob implements PeerSource {
     this.#components.report(conduct)
   }
 
-  async open(range: { start: number; end: number | undefined }, { signal }: Abortable): Promise<SourceBody> {
+  async open(
+    range: { start: number; end: number | undefined },
+    { signal, ...options }: AskOptions,
+  ): Promise<SourceBody> {
     const linked = linkSignals([signal, this.#ended.signal])
     const end = range.end ?? this.size
     const isWhole = range.start === 0 && end >= this.size
     const request = { ...this.#key, range: isWhole ? undefined : { start: range.start, end } }
     try {
-      const { totalSize, bytes } = await this.#components.lane.fetch(this.id, request, { signal: linked.signal })
+      const { lane } = this.#components
+      const { totalSize, bytes } = await lane.fetch(this.id, request, { ...options, signal: linked.signal })
       if (totalSize !== this.size) {
         await bytes[Symbol.asyncIterator]().return?.()
         throw new ShoalError('PEER_MISBEHAVED', 'the blob has another size than the peer said', {

@@ -1,6 +1,6 @@
 /** What the parts of the swarm need of each other. */
 import type { Stream } from '@libp2p/interface'
-import type { Abortable, ByteRange } from '../blob/ports.ts'
+import type { Abortable, AskOptions, ByteRange } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { HostPort } from '../util/host-port.ts'
 
@@ -96,7 +96,7 @@ export interface LaneAnswer {
 /** Asks peers for bytes. Implemented by `LaneClient`. */
 export interface Lane {
   /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_UNAVAILABLE, PEER_MISBEHAVED */
-  fetch(peer: string, request: LaneRequest, options: Abortable): Promise<LaneAnswer>
+  fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer>
 }
 
 /** Why a peer is shut out. */

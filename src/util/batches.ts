@@ -1,11 +1,21 @@
+export interface BatchesOptions {
+  /** About so much waits at most. */
+  readonly maxBytes: number
+  /** Less than this waits for more, but the first batch and the last, */
+  readonly enoughBytes: number
+  /** and no longer than so many milliseconds. */
+  readonly gatherMs: number
+  readonly stop: () => void
+}
+
 /**
- * Reads `source` while the consumer is busy with what came before, and gives it everything that has arrived since, at
- * most about `maxBytes` at a time. Turns many small network reads into few large writes without delaying the first.
+ * Reads `source` while the consumer is busy with what came before, and gives it everything that has arrived since. Turns many
+ * small network reads into few large writes without delaying the first.
  * When the consumer stops early, `stop` is called first, so that a pending read of the source ends.
  */
 export async function* batches(
   source: AsyncIterable<Uint8Array>,
-  options: { readonly maxBytes: number; readonly stop: () => void },
+  options: BatchesOptions,
 ): AsyncGenerator<Uint8Array[], void, void> {
   let queue: Uint8Array[] = []
   let queuedBytes = 0
@@ -13,6 +23,17 @@ export async function* batches(
   const stopping = new AbortController()
   let arrival = Promise.withResolvers<void>()
   let room = Promise.withResolvers<void>()
+  let isFirst = true
+
+  const enough = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, options.gatherMs)
+    gathered = resolve
+    await promise
+    gathered = undefined
+    clearTimeout(timer)
+  }
+  let gathered: (() => void) | undefined
 
   const pump = async (): Promise<void> => {
     try {
@@ -20,6 +41,7 @@ export async function* batches(
         queue.push(piece)
         queuedBytes += piece.length
         arrival.resolve()
+        if (queuedBytes >= options.enoughBytes) gathered?.()
         while (queuedBytes >= options.maxBytes && !stopping.signal.aborted) await room.promise
         if (stopping.signal.aborted) break
       }
@@ -28,12 +50,15 @@ export async function* batches(
       end = { error }
     }
     arrival.resolve()
+    gathered?.()
   }
 
   const pumping = pump()
   try {
     for (;;) {
       if (queue.length > 0) {
+        if (!isFirst && queuedBytes < options.enoughBytes && end === undefined) await enough()
+        isFirst = false
         const batch = queue
         queue = []
         queuedBytes = 0

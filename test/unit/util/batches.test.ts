@@ -8,7 +8,12 @@ async function* numbers(count: number): AsyncGenerator<Uint8Array> {
 describe('batches', () => {
   it('gives everything in order', async () => {
     const seen: number[] = []
-    for await (const batch of batches(numbers(100), { maxBytes: 8, stop: () => undefined })) {
+    for await (const batch of batches(numbers(100), {
+      maxBytes: 8,
+      enoughBytes: 0,
+      gatherMs: 0,
+      stop: () => undefined,
+    })) {
       expect(batch.length).toBeLessThanOrEqual(8)
       for (const piece of batch) seen.push(...piece)
     }
@@ -24,7 +29,12 @@ describe('batches', () => {
       arrived.resolve()
     }
     const lengths: number[] = []
-    for await (const batch of batches(source(), { maxBytes: 1024, stop: () => undefined })) {
+    for await (const batch of batches(source(), {
+      maxBytes: 1024,
+      enoughBytes: 0,
+      gatherMs: 0,
+      stop: () => undefined,
+    })) {
       lengths.push(batch.length)
       await arrived.promise
     }
@@ -38,7 +48,8 @@ describe('batches', () => {
     }
     const seen: Uint8Array[][] = []
     const reading = (async () => {
-      for await (const batch of batches(source(), { maxBytes: 8, stop: () => undefined })) seen.push(batch)
+      for await (const batch of batches(source(), { maxBytes: 8, enoughBytes: 0, gatherMs: 0, stop: () => undefined }))
+        seen.push(batch)
     })()
     await expect(reading).rejects.toThrow('cut')
     expect(seen).toEqual([[Uint8Array.of(1)]])
@@ -50,7 +61,12 @@ describe('batches', () => {
       yield Uint8Array.of(1)
       await stuck.promise
     }
-    for await (const batch of batches(source(), { maxBytes: 8, stop: () => stuck.reject(new Error('stopped')) })) {
+    for await (const batch of batches(source(), {
+      maxBytes: 8,
+      enoughBytes: 0,
+      gatherMs: 0,
+      stop: () => stuck.reject(new Error('stopped')),
+    })) {
       expect(batch).toHaveLength(1)
       break
     }
