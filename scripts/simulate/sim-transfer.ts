@@ -54,6 +54,9 @@ interface Running {
   isOver: boolean
 }
 
+/** As `TransferRuns` waits for others to be found. */
+const SETTLE_MS = 50
+
 export interface SimTransferEvents {
   firstByte(): void
   complete(): void
@@ -297,7 +300,7 @@ export class SimTransfer implements SimContent {
         trust: this.#trust,
         bringers: this.#bringers,
         wanted: this.#wanted(now),
-        leases: this.#leases.view(now),
+        leases: this.#leases.view(now, now - this.#beganAt >= SETTLE_MS),
       }),
     )
     tally.calls += 1

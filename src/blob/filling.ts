@@ -108,6 +108,9 @@ export class Filling implements SwarmEvents {
       get isNeeded(): boolean {
         return swarm.hasPeers && !trust.isCautious
       },
+      get isSearched(): boolean {
+        return swarm.isSearched
+      },
       ask: (ask: LeaseAsk): void => swarm.lease(ask),
     }
     this.runs = new TransferRuns(

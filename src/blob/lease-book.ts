@@ -58,10 +58,11 @@ export class LeaseBook {
     if (ranges.length === 0) this.#pauseUntil = now + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, forMs))
   }
 
-  view(now: number): LeasesView {
+  /** @param isSettled whether the others that want the blob are known */
+  view(now: number, isSettled: boolean): LeasesView {
     return {
       has: (index) => (this.#leases.get(index) ?? Number.NEGATIVE_INFINITY) > now,
-      mayAsk: !this.#isAsking && this.#pauseUntil <= now,
+      mayAsk: isSettled && !this.#isAsking && this.#pauseUntil <= now,
       isOwing: this.#owed.size > 0,
       members: this.#members,
       quietMs: now - this.#cameAt,

@@ -15,6 +15,13 @@ const MAX_GAPS = 64
 const OVERDUE_MS = 3_000
 const OVERDUE_UNREAD_MS = 10_000
 
+interface Needs {
+  /** Nobody has the chunk or is bringing it. */
+  isGap(chunk: number): boolean
+  /** Peers have it, and nothing has confirmed what is said of it. */
+  isDoubtful(chunk: number): boolean
+}
+
 export class LeasePolicy {
   readonly #draft: RunDraft
   readonly #peers: PeerPolicy
@@ -80,11 +87,11 @@ export class LeasePolicy {
   }
 
   /** Asks for leave to fetch more, in time for the origin not to become idle. */
-  ask(isGap: (chunk: number) => boolean): void {
+  ask(needs: Needs): void {
     if (this.#leases?.mayAsk !== true || this.#source === undefined) return
     const fetching = this.#draft.runs.filter((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
     if (fetching.some((run) => run.askedEnd > run.next + 1) || fetching.length >= this.#source.maxRuns) return
-    const gaps = this.#gaps(isGap)
+    const gaps = this.#gaps(needs)
     if (gaps.length === 0 && !this.#leases.isOwing) return
     this.#draft.ask({
       gaps,
@@ -93,14 +100,19 @@ export class LeasePolicy {
     })
   }
 
-  /** First what a reader comes to next. */
-  #gaps(isGap: (chunk: number) => boolean): ChunkRange[] {
+  /** First what a reader comes to next. Of what waits for a second word, one chunk: if that is good, so is the word for the others. */
+  #gaps({ isGap, isDoubtful }: Needs): ChunkRange[] {
     const { plan, wanted } = this.#draft.snapshot
     const first = wanted.find(({ chunk }) => this.#draft.snapshot.stateOf(chunk) === 'missing')?.chunk ?? 0
     const gaps: { from: number; to: number }[] = []
+    let hasDoubtful = false
     for (let step = 0; step < plan.count; step++) {
       const chunk = (first + step) % plan.count
       if (!isGap(chunk)) continue
+      if (isDoubtful(chunk)) {
+        if (hasDoubtful) continue
+        hasDoubtful = true
+      }
       const last = gaps.at(-1)
       if (last?.to === chunk) last.to += 1
       else if (gaps.length === MAX_GAPS) break

@@ -27,10 +27,10 @@ const TAKE_OVER_SHARE = 0.8
 const RATED_MS = 500
 const WORTH_HELPING_SECONDS = 0.5
 /** An origin that brought less may be faster than it seems: it is tried where few agents do so. */
-const KNOWN_BYTES = 4 * 1024 * 1024
+const KNOWN_BYTES = 1024 * 1024
 const FEW_PEERS = 3
-/** Where many agents pull at once all of them are slow, and each one's help would cost the origin a copy. */
-const TAKE_OVER_SHARE_OF_MANY = 0.25
+/** It helps where peers bring less than this share of its rate: where many agents pull at once all of them are slow, and help for each would cost a copy. */
+const HELP_SHARE = { few: 0.5, many: 0.1 } as const
 
 /** Where several agents pull, a chunk that peers are late with is not asked of the origin too before nothing came for so long. */
 const SHARED_LATE_MS = 3_000
@@ -107,7 +107,7 @@ export class OriginPolicy {
     const isBusy = this.#draft.runs.some((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
     const place = isBusy ? undefined : this.#placeToHelp(this.#source)
     if (place !== undefined) this.#start(this.#source, place)
-    this.#leases.ask((chunk) => this.#isGap(chunk))
+    this.#leases.ask({ isGap: (chunk) => this.#isGap(chunk), isDoubtful: (chunk) => this.#peers.isUnconfirmed(chunk) })
   }
 
   #placeToHelp(source: SourceView): number | undefined {
@@ -151,7 +151,7 @@ export class OriginPolicy {
     const rate = this.#peers.expectedRate
     const areFew = Math.max(this.#peers.count, this.#leases.others) <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
-    const share = areFew ? TAKE_OVER_SHARE : TAKE_OVER_SHARE_OF_MANY
+    const share = areFew ? HELP_SHARE.few : HELP_SHARE.many
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     let open = 0

@@ -28,6 +28,8 @@ const WRITE_BYTES = 64 * 1024
 const GATHER_MS = { origin: 20, peer: 50 } as const
 /** How often it is looked whether peers are late while any runs. */
 const WATCH_MS = 200
+/** So long it is waited for others to be found before leave is asked for. */
+const SETTLE_MS = 100
 /** So long it takes until it counts what peers have gained. */
 const GAINED_MS = 5
 /** So long news of the swarm are waited for when nobody has what is missing. */
@@ -59,6 +61,8 @@ export interface RunsComponents {
 export interface OriginSharing {
   /** There are other agents, that may want the same. */
   readonly isNeeded: boolean
+  /** Those that could be found by now were. */
+  readonly isSearched: boolean
   /** Answered by `leased`. */
   ask(ask: LeaseAsk): void
 }
@@ -303,8 +307,13 @@ export class TransferRuns {
       trust,
       bringers: this.#bringers,
       wanted: events.wanted(),
-      leases: sharing.isNeeded ? this.#leases.view(now) : undefined,
+      leases: sharing.isNeeded ? this.#leases.view(now, this.#isSettled(now)) : undefined,
     })
+  }
+
+  /** Whether it is known who has what: before, chunks seem to be missing that others have. */
+  #isSettled(now: number): boolean {
+    return this.#components.sharing.isSearched || now - this.#beganAt >= SETTLE_MS
   }
 
   #carryOutStep(step: Step): void {
@@ -336,6 +345,7 @@ export class TransferRuns {
     const { chunks, clock } = this.#components
     const now = clock()
     const times = this.#sources.wakeTimes(now)
+    if (now < this.#beganAt + SETTLE_MS) times.push(this.#beganAt + SETTLE_MS)
     // What others were given leave for may not come.
     if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) times.push(now + WATCH_MS)
     if ([...this.#all()].some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)

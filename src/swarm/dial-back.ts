@@ -50,6 +50,9 @@ const MAX_PEERS_COUNTED = 512
  * - elsewhere: no address it told is the one it comes from: not tried
  * - none: it told no address
  */
+/** The deadline of the whole is what counts. */
+const LANE_MS = 60_000
+
 export type DialOutcome = 'reached' | 'refused' | 'timeout' | 'other' | 'elsewhere' | 'none'
 
 const outcome = z.enum(['reached', 'refused', 'timeout', 'other', 'elsewhere', 'none'])
@@ -194,7 +197,9 @@ export class DialBack {
     if (lane === undefined) throw new Error('it told no lane')
     const receiver = { target: () => Buffer.alloc(1), received: () => false, closed: () => {} }
     const own = laneContext(this.#components.certificate)
-    const transport = await connectLane(own, { address, fingerprint: lane.fingerprint }, receiver, options)
+    const deadlines = { connectMs: LANE_MS, handshakeMs: LANE_MS }
+    const to = { address, fingerprint: lane.fingerprint, deadlines }
+    const transport = await connectLane(own, to, receiver, options)
     transport.destroy()
   }
 

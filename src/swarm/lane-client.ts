@@ -29,6 +29,8 @@ const MAX_AVOID_MS = 60_000
 export interface LaneClientInit {
   /** For all addresses of a peer's lane together; then a stream is tried. */
   readonly connectMs: number
+  /** As `LaneConnectDeadlines`. */
+  readonly handshakeMs: number
   readonly firstByteMs: number
   readonly stallMs: number
   readonly idleMs: number
@@ -221,11 +223,12 @@ export class LaneClient implements Lane {
   async #connectLane(lane: MemberLane, receiver: LaneReceiver, options: Abortable): Promise<LaneTransport> {
     const addresses = lane.addresses.slice(0, MAX_ADDRESSES)
     const errors: unknown[] = []
+    const { connectMs, handshakeMs } = this.#init
+    const deadlines = { connectMs: connectMs / addresses.length, handshakeMs }
     for (const address of addresses) {
-      using linked = linkSignals([options.signal], this.#init.connectMs / addresses.length)
       try {
-        const to = { address, fingerprint: lane.fingerprint }
-        return await connectLane(this.#context, to, receiver, { signal: linked.signal })
+        const to = { address, fingerprint: lane.fingerprint, deadlines }
+        return await connectLane(this.#context, to, receiver, options)
       } catch (error) {
         if (options.signal.aborted) throw error
         errors.push(error)

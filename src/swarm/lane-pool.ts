@@ -8,8 +8,9 @@ interface Components {
 }
 
 /**
- * The connections to one peer, a bounded number. A request takes a free one, opens another, or waits for its turn. What
- * was taken comes back by `onFree` or ends by `onClosed`. Used by `LaneClient` only.
+ * The connections to one peer, a bounded number. A request takes a free one, opens another, or waits for its turn; one is
+ * opened at a time, for a handshake costs more than many a request. What was taken comes back by `onFree` or ends by `onClosed`.
+ * Used by `LaneClient` only.
  */
 export class LanePool {
   readonly #components: Components
@@ -18,7 +19,7 @@ export class LanePool {
   readonly #free: LaneConnection[] = []
   /** Given a connection to use, or undefined to look again. */
   readonly #waiting: PromiseWithResolvers<LaneConnection | undefined>[] = []
-  #opening = 0
+  #isOpening = false
   #closedBy: ShoalError | undefined
 
   constructor(components: Components, init: { most: number }) {
@@ -31,7 +32,7 @@ export class LanePool {
   }
 
   get isEmpty(): boolean {
-    return this.#all.size === 0 && this.#opening === 0 && this.#waiting.length === 0
+    return this.#all.size === 0 && !this.#isOpening && this.#waiting.length === 0
   }
 
   /** @throws what kept a connection from being opened, or the signal's reason */
@@ -41,7 +42,7 @@ export class LanePool {
       // the last one used is the least likely to have been closed at the other end
       const free = this.#free.pop()
       if (free !== undefined) return free
-      if (this.#all.size + this.#opening < this.#most) return await this.#open(options)
+      if (!this.#isOpening && this.#all.size < this.#most) return await this.#open(options)
       const given = await this.#turn(options)
       if (given !== undefined) return given
     }
@@ -73,21 +74,22 @@ export class LanePool {
   }
 
   async #open(options: Abortable): Promise<LaneConnection> {
-    this.#opening += 1
+    this.#isOpening = true
     let connection: LaneConnection
     try {
       connection = await this.#components.open(options)
     } catch (error) {
-      this.#opening -= 1
+      this.#isOpening = false
       // whoever waits is served by the others, or would only meet with the same
       if (options.signal.aborted) this.#waiting.shift()?.resolve(undefined)
-      else if (this.#all.size + this.#opening === 0) for (const turn of this.#waiting.splice(0)) turn.reject(error)
+      else if (this.#all.size === 0) for (const turn of this.#waiting.splice(0)) turn.reject(error)
       throw error
     }
-    this.#opening -= 1
+    this.#isOpening = false
     if (this.#closedBy !== undefined) connection.close()
     // one that is closed already says so when it is asked
     if (!connection.isClosed) this.#all.add(connection)
+    this.#waiting.shift()?.resolve(undefined)
     return connection
   }
 

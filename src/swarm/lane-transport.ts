@@ -31,6 +31,14 @@ export function laneContext({ certificate, key }: LaneCertificate): SecureContex
   return createSecureContext({ ...LANE_TLS, cert: certificate, key })
 }
 
+/** Times in milliseconds. */
+export interface LaneConnectDeadlines {
+  /** Until something answers at the address. */
+  readonly connectMs: number
+  /** From then on: both ends may be busy. */
+  readonly handshakeMs: number
+}
+
 /**
  * Connects to one address. The certificate is checked before anything is sent.
  * Bytes are read straight into the receiver's memory: as `data` events of node's own making they cost a tenth more.
@@ -38,7 +46,7 @@ export function laneContext({ certificate, key }: LaneCertificate): SecureContex
  */
 export async function connectLane(
   own: SecureContext,
-  { address, fingerprint }: { address: HostPort; fingerprint: string },
+  { address, fingerprint, deadlines }: { address: HostPort; fingerprint: string; deadlines: LaneConnectDeadlines },
   receiver: LaneReceiver,
   { signal }: Abortable,
 ): Promise<LaneTransport> {
@@ -77,12 +85,20 @@ export async function connectLane(
     if (ready) opened.resolve()
     else opened.reject(new Error('the certificate is not the one that the peer told'))
   })
+  const late = (what: string) => (): void => opened.reject(new Error(`the ${what} took too long`))
+  let timer = setTimeout(late('connection'), deadlines.connectMs)
+  socket.once('connect', () => {
+    clearTimeout(timer)
+    timer = setTimeout(late('handshake'), deadlines.handshakeMs)
+  })
   try {
     await raceAbort(opened.promise, signal)
   } catch (error) {
     ready = false
     socket.destroy()
     throw error
+  } finally {
+    clearTimeout(timer)
   }
   // else the end of the connection would not be seen
   socket.resume()

@@ -4,6 +4,8 @@ import type { LeaseLimits } from './lease-limits.ts'
 
 export class LeaseAgent {
   readonly id: string
+  /** Of its first ask, since it takes part. */
+  joinedAt = 0
   /** Of its last ask. */
   seenAt = 0
   gaps: readonly ChunkRange[] = []

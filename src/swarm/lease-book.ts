@@ -28,6 +28,14 @@ interface ChunkState {
 /** Free; or `again`: its bringer said that it has it, and others still lack it. */
 export type Grantable = 'free' | 'again' | 'no'
 
+/** When an agent hears of chunks that others brought. */
+export interface Hearing {
+  /** Since then it takes part. */
+  readonly listensSince: number
+  /** So long news take at most. */
+  readonly freshMs: number
+}
+
 const PRUNE_MS = 1_000
 
 export class LeaseBook {
@@ -109,28 +117,24 @@ export class LeaseBook {
     return hold
   }
 
-  /** @param freshMs how long news take at most; @param counts whether the word of a bringer is taken */
+  /** @param counts whether the word of a bringer is taken */
   grantable(
     chunk: number,
     agent: string,
-    {
-      now,
-      freshMs,
-      counts,
-    }: { readonly now: number; readonly freshMs: number; readonly counts: (bringer: string) => boolean },
+    { now, counts, ...hearing }: Hearing & { readonly now: number; readonly counts: (bringer: string) => boolean },
   ): Grantable {
     const state = this.#chunks.get(chunk)
     if (state === undefined) return 'free'
     if (state.holds.length > 0) return 'no'
     if (state.bringer === undefined || state.bringer === agent) return 'free'
     if (!counts(state.bringer)) return 'again'
-    return now >= this.#freshUntil(state, freshMs) ? 'again' : 'no'
+    return now >= freshUntil(state, hearing, this.#limits) ? 'again' : 'no'
   }
 
   /** When it can be granted again if nothing else happens; undefined while it is out. */
-  freshUntil(chunk: number, freshMs: number): number | undefined {
+  freshUntil(chunk: number, hearing: Hearing): number | undefined {
     const state = this.#chunks.get(chunk)
-    return state === undefined || state.holds.length > 0 ? undefined : this.#freshUntil(state, freshMs)
+    return state === undefined || state.holds.length > 0 ? undefined : freshUntil(state, hearing, this.#limits)
   }
 
   grant(
@@ -203,16 +207,11 @@ export class LeaseBook {
     this.#prunedAt = now
     for (const [chunk, state] of this.#chunks) {
       if (state.holds.length > 0) continue
-      const since = state.broughtAt
-      if (state.bringer === undefined || now > since + 2 * (this.#freshUntil(state, freshMs) - since)) {
+      if (state.bringer === undefined || now > state.broughtAt + Math.max(this.#limits.keptMs, 2 * freshMs)) {
         this.#chunks.delete(chunk)
         this.#unconfirmed.delete(chunk)
       }
     }
-  }
-
-  #freshUntil({ broughtAt, brings }: ChunkState, freshMs: number): number {
-    return broughtAt + Math.min(this.#limits.maxFreshMs, freshMs * 2 ** Math.max(0, brings - 1))
   }
 
   #release(hold: Hold): void {
@@ -232,6 +231,16 @@ export class LeaseBook {
     holds?.delete(chunk)
     if (holds?.size === 0) this.#byAgent.delete(agent)
   }
+}
+
+/** Until when the agent may not have heard of who has the chunk. */
+function freshUntil(
+  { broughtAt, brings }: ChunkState,
+  { listensSince, freshMs }: Hearing,
+  limits: LeaseLimits,
+): number {
+  const takes = Math.min(limits.maxFreshMs, freshMs * 2 ** Math.max(0, brings - 1))
+  return Math.max(broughtAt + takes, listensSince + freshMs)
 }
 
 function emptyState(): ChunkState {

@@ -23,6 +23,8 @@ export interface LeaseLimits {
   /** News of a chunk reach everybody within so long. */
   readonly freshMs: number
   readonly maxFreshMs: number
+  /** Who brought a chunk is remembered for so long. */
+  readonly keptMs: number
   /** A lease younger than that is never late. */
   readonly lateMs: number
   /** Who was alone for so long may have all. */
@@ -37,15 +39,16 @@ export const LEASE_LIMITS: LeaseLimits = {
   maxPerAgent: 1_024,
   maxRanges: 64,
   maxSteps: 8_192,
-  startOut: 4,
+  startOut: 8,
   maxOut: 512,
-  aheadMs: 250,
+  aheadMs: 1_000,
   pendingMs: 600,
   memberMs: 10_000,
   leaseMs: 3_000,
   maxLeaseMs: 30_000,
-  freshMs: 2_000,
+  freshMs: 3_000,
   maxFreshMs: 30_000,
+  keptMs: 600_000,
   lateMs: 1_000,
   aloneMs: 1_000,
   minPenaltyMs: 1_000,

@@ -172,6 +172,7 @@ export class LeaseTable {
     const known = this.#agents.get(id)
     if (known === undefined && this.#agents.size >= this.#limits.maxAgents) return undefined
     const agent = known ?? this.#struck.get(id) ?? new LeaseAgent(id)
+    if (known === undefined) agent.joinedAt = now
     this.#struck.delete(id)
     agent.seenAt = now
     this.#agents.delete(id)
@@ -325,6 +326,7 @@ export class LeaseTable {
     now: number,
   ): { readonly chunks: ReadonlySet<number>; readonly late: number | undefined; readonly nextAt: number } {
     const freshMs = this.#freshMs
+    const listensSince = agent.joinedAt
     const counts = (bringer: string): boolean => this.#agents.get(bringer)?.isDoubted !== true
     const chunks = new Set<number>()
     let late: number | undefined
@@ -333,14 +335,14 @@ export class LeaseTable {
     for (const chunk of chunksIn(agent.gaps)) {
       steps -= 1
       if (chunks.size >= most || steps <= 0) break
-      const grantable = this.#book.grantable(chunk, agent.id, { now, freshMs, counts })
+      const grantable = this.#book.grantable(chunk, agent.id, { now, listensSince, freshMs, counts })
       if (grantable !== 'no') {
         chunks.add(chunk)
         if (grantable === 'again') this.#doubt(chunk, now)
         continue
       }
       const hold = this.#book.onlyHold(chunk, agent.id)
-      const at = hold === undefined ? this.#book.freshUntil(chunk, freshMs) : this.#lateAt(hold)
+      const at = hold === undefined ? this.#book.freshUntil(chunk, { listensSince, freshMs }) : this.#lateAt(hold)
       if (at === undefined) continue
       if (hold !== undefined && now >= at) late ??= chunk
       else nextAt = Math.min(nextAt, at)

@@ -171,7 +171,7 @@ it('turns to a stream when the port does not speak, and tries the next address b
   context.onTestFinished(() => void silent.close())
   const { port } = silent.address() as { port: number }
   const serving = await startServer(context)
-  const asking = startClient(context, { connectMs: 200 })
+  const asking = startClient(context, { connectMs: 200, handshakeMs: 200 })
   introduce(asking, serving)
   const digest = serving.content.add(Buffer.from('a'), REGISTRY)
   const dead = { host: '127.0.0.1', port }
