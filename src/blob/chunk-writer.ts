@@ -81,9 +81,12 @@ export class ChunkWriter {
       run.kept = undefined
       return
     }
-    if (run.next >= chunks.count || run.isSpare || chunks.of(run.next) !== 'absent') return
+    if (run.isSpare) return
+    // It was made shorter while these were written.
+    while (this.#isWhole(run) && !this.#hasOtherWriter(run)) this.arrived(run)
+    if (run.next >= chunks.count || chunks.of(run.next) !== 'absent') return
     const started = chunkStart(partial.plan, run.next)
-    if (run.position <= started) return
+    if (run.position <= started || this.#isWhole(run)) return
     if (run.isTrusted) chunks.setReached(run.next, run.position)
     else this.#wasted(run, run.next, run.position - Math.max(started, chunks.reached(run.next) ?? 0))
   }
@@ -93,6 +96,17 @@ export class ChunkWriter {
     const { kind } = source.source
     metrics.wasted(kind, bytes)
     metrics.chunk?.({ digest: partial.digest, chunk, source: kind, peer: source.peer?.id, event: 'wasted' })
+  }
+
+  /** All of its next chunk is on disk, and not known to be. */
+  #isWhole({ next, position }: Run): boolean {
+    const { chunks, partial } = this.#components
+    return next < chunks.count && chunks.of(next) === 'absent' && position >= chunkEnd(partial.plan, next)
+  }
+
+  #hasOtherWriter(run: Run): boolean {
+    for (const other of this.#components.runs()) if (other !== run && other.isWriterOf(run.next)) return true
+    return false
   }
 
   #isKept(run: Run): boolean {
@@ -105,7 +119,11 @@ export class ChunkWriter {
     let last = run.next
     while (last + 1 < run.end && chunks.of(last + 1) === 'absent') last += 1
     const { first, rest, bytes } = cut(batch, chunkEnd(plan, last) - run.position)
-    if (bytes === 0) return rest
+    if (bytes === 0) {
+      // It began where its chunk ends.
+      while (this.#isWhole(run)) this.arrived(run)
+      return rest
+    }
     run.writing = first
     events.progressed()
     const written = partial.write(run.position, first)

@@ -178,8 +178,8 @@ describe('scheduleRuns with peers', () => {
     expect(helps({ wanted: [] })).toBe(false)
     expect(helps({ ageMs: 100 })).toBe(false)
     // What is thought of its rate rests on first bytes.
-    expect(helps({ rate: 40 * MIB, received: MIB })).toBe(true)
-    expect(helps({ rate: 40 * MIB, received: MIB, peers: 4 })).toBe(false)
+    expect(helps({ rate: 40 * MIB, received: MIB / 2 })).toBe(true)
+    expect(helps({ rate: 40 * MIB, received: MIB / 2, peers: 4 })).toBe(false)
   })
 
   it('ends the origin’s run at the next chunk when peers have what is needed and are as fast', () => {
