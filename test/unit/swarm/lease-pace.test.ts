@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { LEASE_LIMITS } from '../../../src/swarm/lease-limits.ts'
 import { LeasePace } from '../../../src/swarm/lease-pace.ts'
+
+const LIMITS = { startOut: 4, maxOut: 512, aheadMs: 250 }
 
 /** `perSecond` chunks come one after the other for so long. @returns the time then */
 function bring(pace: LeasePace, init: { from: number; perSecond: number; ms: number; chunkMs: number }): number {
@@ -15,14 +16,14 @@ function bring(pace: LeasePace, init: { from: number; perSecond: number; ms: num
 
 describe('how many chunks are out', () => {
   it('is little as long as nothing is known', () => {
-    const pace = new LeasePace(LEASE_LIMITS)
+    const pace = new LeasePace(LIMITS)
     expect(pace.cap(0)).toBe(4)
     expect(pace.chunkMs).toBeUndefined()
   })
 
   it('is what the origin brings in about half a second, also when that is a lot', () => {
     for (const perSecond of [12, 48, 200]) {
-      const pace = new LeasePace(LEASE_LIMITS)
+      const pace = new LeasePace(LIMITS)
       const now = bring(pace, { from: 0, perSecond, ms: 4_000, chunkMs: 450 })
       expect(pace.cap(now)).toBeGreaterThanOrEqual(Math.floor(perSecond * 0.4))
       expect(pace.cap(now)).toBeLessThanOrEqual(Math.ceil(perSecond * 0.6))
@@ -31,19 +32,19 @@ describe('how many chunks are out', () => {
   })
 
   it('grows while chunks come soon, for the origin may be able to give more', () => {
-    const pace = new LeasePace(LEASE_LIMITS)
+    const pace = new LeasePace(LIMITS)
     bring(pace, { from: 0, perSecond: 4, ms: 1_000, chunkMs: 100 })
     expect(pace.cap(1_000)).toBe(9)
   })
 
   it('is little for an origin that takes seconds for each', () => {
-    const pace = new LeasePace(LEASE_LIMITS)
+    const pace = new LeasePace(LIMITS)
     const now = bring(pace, { from: 0, perSecond: 0.5, ms: 20_000, chunkMs: 8_000 })
     expect(pace.cap(now)).toBe(4)
   })
 
   it('is halved once when the origin refuses several at a time, down to one, and recovers slowly', () => {
-    const pace = new LeasePace(LEASE_LIMITS)
+    const pace = new LeasePace(LIMITS)
     const now = bring(pace, { from: 0, perSecond: 40, ms: 4_000, chunkMs: 450 })
     const before = pace.cap(now)
     pace.refused(now)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChunkRange, Lease } from '../../../src/blob/ports.ts'
 import { chunksIn, rangesOf } from '../../../src/swarm/chunk-ranges.ts'
-import { LEASE_LIMITS } from '../../../src/swarm/lease-limits.ts'
+import { LEASE_LIMITS, type LeaseLimits } from '../../../src/swarm/lease-limits.ts'
 import { type LeaseAnswer, LeaseTable } from '../../../src/swarm/lease-table.ts'
 
 /** Agents that keep their books right, and a clock. */
@@ -16,9 +16,10 @@ class Table {
   readonly known = new Set<number>()
   readonly answers: LeaseAnswer[] = []
 
-  constructor(count: number) {
+  /** @param limits those that a test rests on */
+  constructor(count: number, limits: Partial<LeaseLimits> = {}) {
     this.count = count
-    this.table = new LeaseTable({ count })
+    this.table = new LeaseTable({ count, limits: { ...LEASE_LIMITS, ...limits } })
   }
 
   ask(agent: string, given: { most?: number; gaps?: readonly ChunkRange[]; fetching?: readonly ChunkRange[] } = {}) {
@@ -73,7 +74,7 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 
 describe('leases of one blob', () => {
   it('give agents that start together different chunks, each its first choice that is left, and one each', () => {
-    const world = new Table(128)
+    const world = new Table(128, { startOut: 4, leaseMs: 3_000 })
     for (const name of names(16)) world.ask(name)
     expect(world.answers.map(({ agent, lease }) => [agent, chunksOf(lease)])).toEqual([
       ['agent 0', [0]],
@@ -86,7 +87,7 @@ describe('leases of one blob', () => {
   })
 
   it('give what comes free to those that wait longest', () => {
-    const world = new Table(128)
+    const world = new Table(128, { startOut: 4, aheadMs: 250, pendingMs: 600 })
     for (const name of names(6)) world.ask(name)
     world.now += 550
     world.bring('agent 0', 0)
@@ -96,7 +97,7 @@ describe('leases of one blob', () => {
   })
 
   it('are asked for in any order, and neighbours are one range', () => {
-    const world = new Table(128)
+    const world = new Table(128, { aloneMs: 1_000 })
     world.ask('a', { most: 0 })
     world.pass(1_500)
     const [answer] = world.ask('a', {
@@ -115,7 +116,7 @@ describe('leases of one blob', () => {
   })
 
   it('know no bound but the wish of an agent that has been alone for a second', () => {
-    const world = new Table(128)
+    const world = new Table(128, { aloneMs: 1_000 })
     world.ask('a')
     expect(world.granted('a')).toEqual([0])
     world.pass(1_000)
@@ -124,7 +125,7 @@ describe('leases of one blob', () => {
   })
 
   it('let those in that come while one agent has all', () => {
-    const world = new Table(128)
+    const world = new Table(128, { startOut: 4, aloneMs: 1_000 })
     world.ask('a', { most: 0 })
     world.pass(1_000)
     world.ask('a', { most: 100 })
@@ -133,7 +134,7 @@ describe('leases of one blob', () => {
   })
 
   it('answer an ask that is only a report at once, and one that finds nothing after a while', () => {
-    const world = new Table(8)
+    const world = new Table(8, { startOut: 4, pendingMs: 600 })
     expect(world.ask('a', { most: 0 })).toMatchObject([{ agent: 'a', kind: 'empty', lease: { ranges: [] } }])
     expect(world.ask('a', { gaps: [] })).toMatchObject([{ agent: 'a', kind: 'empty' }])
     for (const name of names(4)) world.ask(name)
@@ -144,14 +145,14 @@ describe('leases of one blob', () => {
   })
 
   it('answer one ask of each agent: a new one takes the place of that which waits', () => {
-    const world = new Table(8)
+    const world = new Table(8, { startOut: 4, pendingMs: 600, leaseMs: 3_000 })
     for (const name of names(4)) world.ask(name)
     for (let turn = 0; turn < 5; turn++) expect(world.ask('late')).toEqual([])
     expect(world.pass(2_000).filter(({ agent }) => agent === 'late')).toHaveLength(1)
   })
 
   it('are renewed while their chunk is being fetched, but not for ever', () => {
-    const world = new Table(2)
+    const world = new Table(2, { leaseMs: 3_000, maxLeaseMs: 30_000, memberMs: 10_000 })
     world.ask('slow', { gaps: [{ from: 0, to: 1 }] })
     world.ask('b', { gaps: [{ from: 1, to: 2 }] })
     for (let second = 0; second < 20; second++) {
@@ -167,7 +168,7 @@ describe('leases of one blob', () => {
   })
 
   it('run out, and the chunk goes to another; what the late one brings after all is no fault', () => {
-    const world = new Table(1)
+    const world = new Table(1, { leaseMs: 3_000, memberMs: 10_000 })
     world.ask('silent')
     world.ask('b', { most: 0 })
     world.pass(3_000)
@@ -179,7 +180,7 @@ describe('leases of one blob', () => {
   })
 
   it('protect a chunk that was brought until everybody can have heard of it, each time for longer', () => {
-    const world = new Table(1)
+    const world = new Table(1, { freshMs: 2_000, maxFreshMs: 30_000, memberMs: 10_000 })
     const lacking = [{ from: 0, to: 1 }]
     for (const [turn, ms] of [2_000, 4_000, 8_000].entries()) {
       const [bringer, other] = turn % 2 === 0 ? ['a', 'b'] : ['b', 'a']
@@ -200,7 +201,7 @@ describe('leases of one blob', () => {
   })
 
   it('of an agent that is gone are free at once, and so is what only it had', () => {
-    const world = new Table(4)
+    const world = new Table(4, { startOut: 4, freshMs: 2_000 })
     world.ask('a')
     world.bring('a', 0)
     world.ask('a', { gaps: [{ from: 1, to: 4 }] })
@@ -214,7 +215,7 @@ describe('leases of one blob', () => {
   })
 
   it('of an agent that needs no more are free, and what it brought stays protected', () => {
-    const world = new Table(2)
+    const world = new Table(2, { startOut: 4, freshMs: 2_000 })
     world.ask('a')
     world.bring('a', 0)
     world.ask('a')
@@ -226,7 +227,7 @@ describe('leases of one blob', () => {
   })
 
   it('are given a second time when they are late and nothing else is left, once', () => {
-    const world = new Table(2)
+    const world = new Table(2, { startOut: 4, lateMs: 1_000, leaseMs: 3_000, pendingMs: 600 })
     for (const name of names(4)) world.ask(name)
     expect(world.table.out).toBe(2)
     const answers = [...world.pass(550)]
@@ -241,7 +242,7 @@ describe('leases of one blob', () => {
   })
 
   it('are fewer when the origin refuses, and the one that gave back waits', () => {
-    const world = new Table(128)
+    const world = new Table(128, { startOut: 4, aheadMs: 250, minPenaltyMs: 1_000 })
     for (const name of names(8)) world.ask(name)
     const back = { fetching: [], gaps: [{ from: 0, to: 128 }] }
     world.fetchingOf('agent 0').clear()
@@ -256,9 +257,77 @@ describe('leases of one blob', () => {
   })
 })
 
+describe('an agent that joins late', () => {
+  const limits = { freshMs: 3_000, maxFreshMs: 30_000, keptMs: 600_000, memberMs: 10_000, aloneMs: 1_000 }
+  const all = [{ from: 0, to: 16 }]
+
+  /** Everything but the last two chunks was brought, the last one of them so long ago. */
+  function brought(ms: number): Table {
+    const world = new Table(16, limits)
+    for (let turn = 0; world.known.size < 14; turn++) {
+      expect(turn).toBeLessThan(100)
+      for (const name of ['a', 'b']) {
+        for (const chunk of [...world.fetchingOf(name)]) if (chunk < 14) world.bring(name, chunk)
+        world.ask(name, { gaps: rangesOf(world.all().filter((chunk) => chunk < 14 && !world.known.has(chunk))) })
+      }
+      world.pass(50)
+    }
+    world.pass(ms)
+    return world
+  }
+
+  /** Asks again and again. @returns what it was granted meanwhile */
+  function askFor(world: Table, ms: number, gaps = all): number[] {
+    const before = world.granted('late').length
+    for (const until = world.now + ms; world.now < until; world.pass(50)) {
+      world.ask('late', { gaps, fetching: [], most: 16 })
+    }
+    return world.granted('late').slice(before)
+  }
+
+  it('is granted what nobody has, but not what others brought long ago, however often it asks', () => {
+    const world = brought(60_000)
+    expect(new Set(askFor(world, limits.freshMs - 50))).toEqual(new Set([14, 15]))
+  })
+
+  it('is granted what others brought when it has not heard of it for as long as news take', () => {
+    const world = brought(60_000)
+    const gaps = [{ from: 0, to: 14 }]
+    expect(askFor(world, limits.freshMs - 50, gaps)).toEqual([])
+    expect(askFor(world, 1_000, gaps)).toContain(0)
+  })
+
+  it('is granted nothing that it has heard of by then', () => {
+    const world = brought(60_000)
+    askFor(world, limits.freshMs - 500, [{ from: 0, to: 14 }])
+    expect(new Set(askFor(world, 10_000, [{ from: 7, to: 8 }]))).toEqual(new Set([7]))
+    expect(askFor(world, 10_000, [])).toEqual([])
+  })
+
+  it('has to hear of it anew when it comes again after it was gone', () => {
+    const world = brought(60_000)
+    askFor(world, limits.freshMs - 50, [{ from: 0, to: 14 }])
+    world.take(world.table.drop('late', world.now))
+    expect(askFor(world, limits.freshMs - 50, [{ from: 0, to: 14 }])).toEqual([])
+  })
+
+  it('is granted at once what was brought too long ago to be remembered, and that takes no memory', () => {
+    const world = brought(limits.keptMs + 2_000)
+    expect(world.table.size).toBe(0)
+    expect(askFor(world, 50, [{ from: 0, to: 14 }])).toContain(0)
+  })
+
+  it('holds up nobody who has taken part for longer', () => {
+    const world = brought(limits.freshMs)
+    world.ask('late', { gaps: all, fetching: [] })
+    world.ask('a', { gaps: [{ from: 14, to: 16 }], fetching: [], most: 1 })
+    expect(world.granted('a')).toContain(15)
+  })
+})
+
 describe('agents that take leases and bring nothing', () => {
   it('get one chunk at a time, less and less often, and full measure again when they bring some', () => {
-    const world = new Table(1_000)
+    const world = new Table(1_000, { leaseMs: 3_000, minPenaltyMs: 1_000, maxPenaltyMs: 30_000 })
     world.ask('b', { most: 0 })
     world.ask('liar')
     const grantsPer = (seconds: number): number => {
@@ -276,7 +345,7 @@ describe('agents that take leases and bring nothing', () => {
   })
 
   it('cannot take everything by saying that they fetch it', () => {
-    const world = new Table(1_000)
+    const world = new Table(1_000, { startOut: 4, leaseMs: 3_000, maxLeaseMs: 30_000 })
     world.ask('liar', { fetching: [{ from: 0, to: 1_000 }], gaps: [], most: 0 })
     expect(world.table.out).toBeLessThanOrEqual(4)
     for (const name of names(3)) world.ask(name)
@@ -286,7 +355,7 @@ describe('agents that take leases and bring nothing', () => {
   })
 
   it('cannot hold up the others by saying that they have what nobody can get', () => {
-    const world = new Table(64)
+    const world = new Table(64, { startOut: 4, aheadMs: 250, freshMs: 2_000, minPenaltyMs: 1_000 })
     world.ask('honest', { most: 0 })
     for (let turn = 0; turn < 64; turn++) {
       world.ask('liar', { gaps: [{ from: turn, to: 64 }], fetching: [] })
@@ -307,7 +376,7 @@ describe('agents that take leases and bring nothing', () => {
   })
 
   it('cannot slow down the others by giving back again and again', () => {
-    const world = new Table(1_000)
+    const world = new Table(1_000, { startOut: 4, minPenaltyMs: 1_000, maxPenaltyMs: 30_000 })
     const all = [{ from: 0, to: 1_000 }]
     for (let turn = 0; turn < 200; turn++) {
       world.ask('b', { most: 0 })
