@@ -45,6 +45,8 @@ export class LeaseBook {
   /** By agent and chunk; expired ones as well, for they may still be brought. */
   readonly #byAgent = new Map<string, Map<number, Hold>>()
   readonly #activeOf = new Map<string, number>()
+  /** Brought; the one longest ago first. */
+  readonly #kept = new Set<number>()
   /** Brought, and no other agent has been seen to have got it. */
   readonly #unconfirmed = new Map<number, string>()
   #late = 0
@@ -183,6 +185,10 @@ export class LeaseBook {
     state.broughtAt = now
     state.brings += 1
     this.#unconfirmed.set(hold.chunk, hold.agent)
+    this.#kept.delete(hold.chunk)
+    this.#kept.add(hold.chunk)
+    const [oldest] = this.#kept
+    if (oldest !== undefined && this.#kept.size > this.#limits.maxKept) this.#forgetBringer(oldest)
   }
 
   /** The agent asks no more: what it held is free; what it brought is still there. */
@@ -193,25 +199,28 @@ export class LeaseBook {
   /** The agent is gone with what it brought. */
   drop(agent: string): void {
     this.withdraw(agent)
-    for (const [chunk, bringer] of this.#unconfirmed) if (bringer === agent) this.#unconfirmed.delete(chunk)
-    for (const [chunk, state] of this.#chunks) {
-      if (state.bringer !== agent) continue
-      state.bringer = undefined
-      if (state.holds.length === 0) this.#chunks.delete(chunk)
-    }
+    for (const chunk of this.#kept) if (this.bringerOf(chunk) === agent) this.#forgetBringer(chunk)
   }
 
   /** Forgets what was brought long ago. */
   prune(now: number, freshMs: number): void {
     if (now - this.#prunedAt < PRUNE_MS) return
     this.#prunedAt = now
-    for (const [chunk, state] of this.#chunks) {
-      if (state.holds.length > 0) continue
-      if (state.bringer === undefined || now > state.broughtAt + Math.max(this.#limits.keptMs, 2 * freshMs)) {
-        this.#chunks.delete(chunk)
-        this.#unconfirmed.delete(chunk)
-      }
+    const before = now - Math.max(this.#limits.keptMs, 2 * freshMs)
+    for (const chunk of this.#kept) {
+      const state = this.#chunks.get(chunk)
+      if (state !== undefined && state.broughtAt >= before) break
+      if (!this.isOut(chunk)) this.#forgetBringer(chunk)
     }
+  }
+
+  #forgetBringer(chunk: number): void {
+    this.#kept.delete(chunk)
+    this.#unconfirmed.delete(chunk)
+    const state = this.#chunks.get(chunk)
+    if (state === undefined) return
+    state.bringer = undefined
+    if (state.holds.length === 0) this.#chunks.delete(chunk)
   }
 
   #release(hold: Hold): void {

@@ -23,8 +23,10 @@ export interface LeaseLimits {
   /** News of a chunk reach everybody within so long. */
   readonly freshMs: number
   readonly maxFreshMs: number
-  /** Who brought a chunk is remembered for so long. */
+  /** Who brought a chunk is remembered for so long, */
   readonly keptMs: number
+  /** and of so many chunks: an agent may say that it brought a million. */
+  readonly maxKept: number
   /** A lease younger than that is never late. */
   readonly lateMs: number
   /** Who was alone for so long may have all. */
@@ -49,6 +51,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   freshMs: 3_000,
   maxFreshMs: 30_000,
   keptMs: 600_000,
+  maxKept: 4_096,
   lateMs: 1_000,
   aloneMs: 1_000,
   minPenaltyMs: 1_000,

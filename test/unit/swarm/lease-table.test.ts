@@ -267,7 +267,7 @@ describe('an agent that joins late', () => {
     for (let turn = 0; world.known.size < 14; turn++) {
       expect(turn).toBeLessThan(100)
       for (const name of ['a', 'b']) {
-        for (const chunk of [...world.fetchingOf(name)]) if (chunk < 14) world.bring(name, chunk)
+        for (const chunk of world.fetchingOf(name)) if (chunk < 14) world.bring(name, chunk)
         world.ask(name, { gaps: rangesOf(world.all().filter((chunk) => chunk < 14 && !world.known.has(chunk))) })
       }
       world.pass(50)
@@ -373,6 +373,21 @@ describe('agents that take leases and bring nothing', () => {
     }
     expect(left.size).toBe(0)
     expect(world.now - since).toBeLessThan(6_000)
+  })
+
+  it('cannot take memory by saying that they brought ever more', () => {
+    const count = 1_000_000
+    const world = new Table(count, { maxKept: 4_096, maxPerAgent: 1_024, aloneMs: 1_000 })
+    world.ask('liar', { most: 0, gaps: [] })
+    world.pass(1_000)
+    for (let from = 0; from < 100_000; from += 1_024) {
+      world.take(
+        world.table.ask('liar', { size: 0, gaps: [{ from, to: count }], fetching: [], most: 1_024 }, world.now),
+      )
+      world.now += 1
+      expect(world.table.size).toBeLessThanOrEqual(1 + 4_096 + 1_024)
+    }
+    expect(world.granted('liar').length).toBeGreaterThan(90_000)
   })
 
   it('cannot slow down the others by giving back again and again', () => {
