@@ -14,7 +14,6 @@ import { RateLimit } from './rate-limit.ts'
 import { contradicts } from './statement.ts'
 import { statementKey } from './statement-desk.ts'
 import type { Members } from './swarm-ports.ts'
-import type { WireMessage } from './wire-messages.ts'
 
 const MAX_PROOFS = 64
 /** Together, so that a new member can be shown all of them. */
@@ -38,7 +37,8 @@ export interface ProofDeskComponents {
   readonly members: Pick<Members, 'self' | 'connected'>
   readonly ledger: Pick<PeerLedger, 'ban' | 'isBanned' | 'isKnown' | 'abused' | 'spend' | 'isSpent'>
   readonly content: Pick<SharedContent, 'chunkHashes'>
-  readonly send: (peer: string, message: WireMessage) => boolean
+  /** To a member. */
+  readonly show: (peer: string, proof: Uint8Array) => void
   /** @throws ShoalError PEER_MISBEHAVED */
   readonly verify: (peer: string, encoded: Uint8Array) => Promise<ChunkStatement>
   readonly clock: Clock
@@ -119,7 +119,7 @@ export class ProofDesk {
     const proofs = [...this.#proofs.entries()]
     for (const [key, { signer, encoded }] of proofs) {
       if (!this.#components.ledger.isBanned(signer)) this.#proofs.delete(key)
-      else if (signer !== peer) this.#components.send(peer, { type: 'ban', proof: encoded })
+      else if (signer !== peer) this.#components.show(peer, encoded)
     }
   }
 
@@ -140,7 +140,7 @@ export class ProofDesk {
   }
 
   #convict(statement: ChunkStatement, fromPeer: string | undefined): void {
-    const { members, ledger, send } = this.#components
+    const { members, ledger, show } = this.#components
     const { signer, kind, encoded } = statement
     const key = statementKey(statement)
     if (signer === members.self || this.#hasCounted(key)) return
@@ -153,7 +153,7 @@ export class ProofDesk {
     const isPassedOn = fromPeer === undefined || (ledger.isKnown(signer) && this.#passing.tryTake(1))
     if (!isPassedOn) return
     for (const peer of members.connected.keys()) {
-      if (peer !== signer && peer !== fromPeer) send(peer, { type: 'ban', proof: encoded })
+      if (peer !== signer && peer !== fromPeer) show(peer, encoded)
     }
   }
 

@@ -98,7 +98,8 @@ export class SwarmDirectory implements Swarm {
       hasChunk: (peer, key, index) => this.#interests.hasChunk(peer, key, index),
     })
     const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
-    this.#proofs = new ProofDesk({ ...components, send, verify })
+    const show = (peer: string, proof: Uint8Array): boolean => send(peer, { type: 'ban', proof })
+    this.#proofs = new ProofDesk({ ...components, show, verify })
     this.#questions = new QuestionDesk({ ...components, send }, init)
     this.#leases = new Leases({ ...components, send })
     this.#memory = new OriginMemory({

@@ -117,7 +117,7 @@ describe('proofs of false statements', () => {
       members: a.members,
       ledger: a.ledger,
       content: a.content,
-      send: () => true,
+      show: () => {},
       verify: () => Promise.resolve(lie),
       clock: () => world.now,
       log: silentLog,
