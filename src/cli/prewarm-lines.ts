@@ -55,6 +55,9 @@ export function progressText(event: Extract<PrewarmEvent, { type: 'progress' }>)
 export function summaryOf(event: Extract<PrewarmEvent, { type: 'done' }>): string {
   const { images, failedImages, hosts, failedHosts } = event
   const parts = [`${images - failedImages} of ${images} images are here`]
-  if (hosts > 0) parts.push(`${hosts - failedHosts} of ${hosts} times another host has one`)
+  if (hosts > 0) {
+    const other = images === 1 ? 'other hosts have it' : 'times another host has one of them'
+    parts.push(`${hosts - failedHosts} of ${hosts} ${other}`)
+  }
   return `${parts.join(', ')}.`
 }

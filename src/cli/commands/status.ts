@@ -49,6 +49,12 @@ function wasted({ wasted }: AgentStatus['traffic']): string {
 
 function swarmFacts({ swarm, listening }: AgentStatus): [name: string, value: string][] {
   if (swarm === undefined) return [['Swarm', 'none: this agent is on its own']]
+  if (listening.swarm.length === 0) {
+    return [
+      ['Swarm', 'none: no swarm.secretFile, swarm.allowPeers or swarm.open, so this agent shares with nobody'],
+      ['Id', swarm.id],
+    ]
+  }
   const bans = swarm.banned === 0 ? '' : `, ${swarm.banned} shut out`
   return [
     ['Swarm', `${swarm.connected} peers connected${bans}`],

@@ -116,7 +116,7 @@ describe('shoal prewarm', () => {
       'app:v1: was here cdcdcdcdcdcd',
       'app:v1: done, 4 MiB in 2 s, 100 % from registries',
       'app:v1: 10.0.0.2:1 (00000001) done, 4 MiB, all was there',
-      '1 of 1 images are here, 1 of 1 times another host has one.',
+      '1 of 1 images are here, 1 of 1 other hosts have it.',
       '',
     ])
   })
@@ -126,7 +126,7 @@ describe('shoal prewarm', () => {
     expect(out.split('\n')).toEqual([
       'app:v1: done, 4 MiB in 2 s, 100 % from registries',
       'app:v1: 10.0.0.2:1 (00000001) done, 4 MiB, all was there',
-      '1 of 1 images are here, 1 of 1 times another host has one.',
+      '1 of 1 images are here, 1 of 1 other hosts have it.',
       '',
     ])
     expect(err).toMatch(/app:v1 +━+─+ {3}25 % {2}1 MiB of 4 MiB +1 MiB\/s +3 s left/)

@@ -164,6 +164,14 @@ it('status says when there is no swarm', async () => {
   expect(out).not.toContain('for nothing')
 })
 
+it('status says that without a secret there is no swarm', async () => {
+  const swarm = { id: 'own', connected: 0, banned: 0 }
+  backend.current = { ...STATUS, swarm, listening: { ...STATUS.listening, swarm: [], lane: [] } }
+  const { out } = await run(['status'])
+  expect(out).toContain('none: no swarm.secretFile')
+  expect(out).not.toContain('connected')
+})
+
 describe('peers', () => {
   const peer = (end: string, more: object = {}) => ({
     id: `12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1${end}`,
