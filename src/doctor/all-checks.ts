@@ -45,10 +45,9 @@ export function allChecks({ agent, host, loaded }: AllChecksComponents, init: Al
   // what can be said without a configuration is said with the defaults
   const { facade, origin, store, swarm } = 'config' in loaded ? loaded.config : parseConfig({})
   const settings = origin.registries[origin.default]
-  const registry = new RegistryProbe(
-    { host },
-    { registry: origin.default, plainHttp: settings?.plainHttp ?? false, ca: settings?.ca },
-  )
+  const asked = { registry: origin.default, plainHttp: settings?.plainHttp ?? false, ca: settings?.ca }
+  const registry = new RegistryProbe({ host }, asked)
+  const mirrors = (settings?.mirrors ?? []).map((mirror) => new RegistryProbe({ host }, { ...asked, mirror }))
   const clientFiles = {
     facade: facade.listen,
     registries: Object.keys(origin.registries),
@@ -77,7 +76,7 @@ export function allChecks({ agent, host, loaded }: AllChecksComponents, init: Al
     versionCheck({ agent }, init),
     probeCheck({ agent, host }, facade.listen),
     ...clients,
-    registryCheck({ registry }),
+    registryCheck({ registry, mirrors }),
     diskCheck({ agent, host }, { dir: store.dir, quotaBytes: store.quota }),
     dnsCheck({ host }, swarm),
     swarmCheck({ agent, host }, swarm),

@@ -29,6 +29,7 @@ export function reachCheck({ agent }: { readonly agent: AgentView }): Check {
       const lane = best(answers, ({ lane }) => lane)
       const asked = `asked ${answers.length} other agents`
       if (swarm === 'reached' && lane === 'reached') return ok(`both can be reached from outside; ${asked}`)
+      if (answers.every(({ observed }) => isLoopback(observed))) return skip('the other agents asked are on this host')
       if (swarm === 'elsewhere' || lane === 'elsewhere') {
         return warn(
           `other agents see this one come from ${first.observed}, which it does not tell as its address`,
@@ -51,6 +52,11 @@ export function reachCheck({ agent }: { readonly agent: AgentView }): Check {
 
 export function answersOf(reach: readonly ReachReport[]): Answer[] {
   return reach.flatMap(({ answer }) => answer ?? [])
+}
+
+/** @param address without a port */
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
 
 /** One that got through is enough: the others may have a firewall of their own. */

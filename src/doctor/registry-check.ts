@@ -1,13 +1,24 @@
 import { type Check, type CheckResult, ok, warn } from './check.ts'
-import type { RegistryProbe } from './registry-probe.ts'
+import type { RegistryAnswer, RegistryProbe } from './registry-probe.ts'
 
-/** The registry that most images come from answers this host. */
-export function registryCheck({ registry }: { readonly registry: RegistryProbe }): Check {
+interface RegistryCheckComponents {
+  readonly registry: RegistryProbe
+  /** `origin.registries.HOST.mirrors`: asked before the registry itself. */
+  readonly mirrors?: readonly RegistryProbe[]
+}
+
+/** The registry that most images come from answers this host, or a mirror of it. */
+export function registryCheck({ registry, mirrors = [] }: RegistryCheckComponents): Check {
   return {
     name: 'registry',
     run: async (options): Promise<CheckResult> => {
       const { name } = registry
-      const answer = await registry.ask(options)
+      const [answer, ...others] = await Promise.all([registry, ...mirrors].map((one) => one.ask(options)))
+      if (answer === undefined) throw new Error('nothing was asked')
+      const isAway = 'error' in answer || answer.status >= 500
+      const mirror = mirrors.find((_, index) => answers(others[index]))
+      if (isAway && mirror !== undefined)
+        return ok(`${mirror.name} answers, a mirror of ${name}; ${name} itself does not`)
       if ('error' in answer) {
         return warn(
           `${name} does not answer: ${answer.error}`,
@@ -18,4 +29,8 @@ export function registryCheck({ registry }: { readonly registry: RegistryProbe }
       return ok(`${name} answers`)
     },
   }
+}
+
+function answers(answer: RegistryAnswer | undefined): boolean {
+  return answer !== undefined && !('error' in answer) && answer.status < 500
 }

@@ -10,6 +10,8 @@ export interface RegistryProbeInit {
   readonly plainHttp: boolean
   /** As `GetInit`. */
   readonly ca: string | undefined
+  /** Base URL of what is asked instead, a mirror. */
+  readonly mirror?: string
 }
 
 export type RegistryAnswer = (HttpHead & { readonly offsetMs: number | undefined }) | { readonly error: string }
@@ -24,10 +26,11 @@ export class RegistryProbe {
 
   constructor({ host }: { readonly host: Pick<HostView, 'get' | 'now'> }, init: RegistryProbeInit) {
     this.#host = host
-    this.name = init.registry
+    this.name = init.mirror === undefined ? init.registry : new URL(init.mirror).host
     const at = init.registry === DOCKER_HUB ? HUB_HOST : init.registry
     this.#ca = init.ca
-    this.#url = `${init.plainHttp ? 'http' : 'https'}://${at}/v2/`
+    const base = init.mirror ?? `${init.plainHttp ? 'http' : 'https'}://${at}`
+    this.#url = `${base.replace(/\/+$/, '')}/v2/`
   }
 
   /** `offsetMs`: by how much its clock is ahead of this host's, to a second. */

@@ -27,7 +27,7 @@ export function swarmCheck(
       if (swarm?.isMember === false) {
         return warn(
           'there is no secret: this agent shares with nobody',
-          'set swarm.secretFile to the same secret on all hosts, or swarm.enabled: false',
+          'set swarm.secretFile to the same secret on all hosts and restart the agent, or set swarm.enabled: false',
         )
       }
       const refused = swarm?.refusals['wrong-secret'] ?? 0

@@ -278,6 +278,14 @@ describe('what other agents see of this one', () => {
     expect(await ports()).toMatchObject({ state, advice: expect.stringContaining(key) })
   })
 
+  it('is not known when only agents of this host could be asked', async () => {
+    const sameHost = { observed: '127.0.0.1', swarm: 'elsewhere', lane: 'elsewhere' } as const
+    seen(sameHost, { ...sameHost, observed: '::1' })
+    expect(await ports()).toMatchObject({ state: 'skip' })
+    seen(sameHost, { ...sameHost, observed: '10.0.0.1' })
+    expect(await ports()).toMatchObject({ state: 'warn' })
+  })
+
   it('points to the MTU when full packets are lost', async () => {
     seen({ fullPackets: false })
     expect(await packets()).toMatchObject({ state: 'fail', advice: expect.stringContaining('MTU') })
@@ -309,6 +317,22 @@ describe('registry and clock', () => {
     expect(await run(registryCheck({ registry: registry() }))).toMatchObject({ state: 'warn' })
     host.head = async () => ({ status: 502, date: undefined })
     expect(await run(registryCheck({ registry: registry() }))).toMatchObject({ state: 'warn' })
+  })
+
+  it('a registry that is away does no harm while a mirror of it answers', async () => {
+    const asked = { registry: 'docker.io', plainHttp: false, ca: undefined }
+    const mirrorOf = (mirror: string) => new RegistryProbe({ host }, { ...asked, mirror })
+    const ask = () => {
+      const mirrors = [mirrorOf('http://a.example:5000'), mirrorOf('http://b.example/cache/')]
+      return run(registryCheck({ registry: registry(), mirrors }))
+    }
+    host.head = async (url) => {
+      if (url === 'http://b.example/cache/v2/') return { status: 200, date: undefined }
+      throw Object.assign(new Error('no'), { code: 'ENOTFOUND' })
+    }
+    expect(await ask()).toMatchObject({ state: 'ok', text: expect.stringContaining('b.example') })
+    host.head = async () => ({ status: 503, date: undefined })
+    expect(await ask()).toMatchObject({ state: 'warn' })
   })
 
   it.each([
