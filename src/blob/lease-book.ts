@@ -44,29 +44,36 @@ export class LeaseBook {
     this.#owed.clear()
   }
 
-  /** Ranges outside the blob are nobody's. */
+  /** Ranges outside the blob are nobody's. An answer with nothing new is followed by a pause: else the next ask comes at once. */
   leased({ ranges, forMs, members }: Lease): void {
     const now = this.#clock()
     this.#isAsking = false
     this.#members = members
+    let isNew = false
     for (const { from, to } of ranges) {
       for (let chunk = Math.max(0, from); chunk < Math.min(this.#chunks, to); chunk++) {
+        isNew ||= forMs > 0 && !this.#has(chunk, now)
         this.#leases.set(chunk, now + forMs)
         this.#owed.add(chunk)
       }
     }
-    if (ranges.length === 0) this.#pauseUntil = now + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, forMs))
+    const pauseMs = ranges.length === 0 ? Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, forMs)) : PAUSE_MS.min
+    if (!isNew) this.#pauseUntil = now + pauseMs
   }
 
   /** @param isSettled whether the others that want the blob are known */
   view(now: number, isSettled: boolean): LeasesView {
     return {
-      has: (index) => (this.#leases.get(index) ?? Number.NEGATIVE_INFINITY) > now,
+      has: (index) => this.#has(index, now),
       mayAsk: isSettled && !this.#isAsking && this.#pauseUntil <= now,
       isOwing: this.#owed.size > 0,
       members: this.#members,
       quietMs: now - this.#cameAt,
       withoutLeave: this.#withoutLeave,
     }
+  }
+
+  #has(index: number, now: number): boolean {
+    return (this.#leases.get(index) ?? Number.NEGATIVE_INFINITY) > now
   }
 }

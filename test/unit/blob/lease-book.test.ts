@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest'
+import { LeaseBook } from '../../../src/blob/lease-book.ts'
+import type { ChunkRange } from '../../../src/blob/ports.ts'
+
+const ASK = { size: 8 * 256 * 1024, gaps: [{ from: 0, to: 8 }], fetching: [], most: 2 }
+
+/** A book at a time that a test sets. */
+function book() {
+  const clock = { now: 1_000 }
+  const leases = new LeaseBook({ clock: () => clock.now }, { chunks: 8 })
+  const grant = (ranges: readonly ChunkRange[], forMs: number): void => {
+    leases.asked(ASK)
+    leases.leased({ ranges, forMs, members: 2 })
+  }
+  return { clock, grant, mayAsk: () => leases.view(clock.now, true).mayAsk }
+}
+
+it('a lease of something new is followed by the next ask at once', () => {
+  const { grant, mayAsk } = book()
+  grant([{ from: 0, to: 2 }], 3_000)
+  expect(mayAsk()).toBe(true)
+  grant([{ from: 1, to: 3 }], 3_000)
+  expect(mayAsk()).toBe(true)
+})
+
+it.each<[string, ChunkRange[], number]>([
+  ['nothing', [], 0],
+  [
+    'chunks that do not exist',
+    [
+      { from: -5, to: 0 },
+      { from: 8, to: 1e9 },
+    ],
+    3_000,
+  ],
+  ['chunks for no time', [{ from: 3, to: 5 }], 0],
+  ['what was granted before', [{ from: 0, to: 2 }], 3_000],
+])('a lease of %s is followed by a pause, or asks and answers would never end', (_what, ranges, forMs) => {
+  const { clock, grant, mayAsk } = book()
+  grant([{ from: 0, to: 2 }], 3_000)
+  grant(ranges, forMs)
+  expect(mayAsk()).toBe(false)
+  clock.now += 50
+  expect(mayAsk()).toBe(true)
+})
