@@ -4,7 +4,7 @@ import type { Config } from './config.ts'
 import { readSecrets, type SwarmConfig } from './config-swarm.ts'
 import { ShoalError } from './errors.ts'
 import type { OriginSettings } from './origin/origin-client.ts'
-import { deriveSwarmKey } from './swarm/swarm-secret.ts'
+import { deriveSwarmKey } from './swarm/membership/swarm-secret.ts'
 
 /**
  * Of the swarm's secrets, the one in use first; none without a secret.

@@ -1,10 +1,10 @@
 /** Bytes on the wire of what agents tell each other, by encoding real messages once. */
 import type { ChunkHash, ChunkRange } from '../../src/blob/ports.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { frame } from '../../src/swarm/frames.ts'
-import { signStatement } from '../../src/swarm/statement.ts'
-import { haveMessages, moreMessages } from '../../src/swarm/want-answers.ts'
-import { encodeMessage, type WireMessage } from '../../src/swarm/wire-messages.ts'
+import { frame } from '../../src/swarm/encoding/frames.ts'
+import { haveMessages, moreMessages } from '../../src/swarm/exchange/want-answers.ts'
+import { encodeMessage, type WireMessage } from '../../src/swarm/protocol/wire-messages.ts'
+import { signStatement } from '../../src/swarm/trust/statement.ts'
 
 /** yamux header; length and tag of noise; Ethernet, IPv4 and TCP with timestamps: each message may be a segment of its own. */
 const ENVELOPE_BYTES = 12 + 18 + 66

@@ -1,6 +1,6 @@
 /** A fleet in one process and in simulated time. Owns the hosts and the origin, says who knows whom, starts and kills hosts as planned, and runs until all are done. */
 import type { Digest } from '../../src/oci/digest.ts'
-import { nearestTo } from '../../src/swarm/nearest.ts'
+import { nearestTo } from '../../src/swarm/discovery/nearest.ts'
 import type { FleetPlan } from '../fleet/fleet-plan.ts'
 import { assignRoles, boundOf, type HostRole } from '../fleet/host-roles.ts'
 import { wireFactor } from '../fleet/link-shape.ts'

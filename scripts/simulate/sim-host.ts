@@ -1,5 +1,5 @@
 /** One agent and its client, which pulls the layers in order, some at a time. Owns its transfers, what it tells, and who asks it for bytes. */
-import { LaneLoad } from '../../src/swarm/lane-load.ts'
+import { LaneLoad } from '../../src/swarm/lane/lane-load.ts'
 import type { HostRole } from '../fleet/host-roles.ts'
 import { type SimContent, SimDesk } from './sim-desk.ts'
 import type { SimInterest } from './sim-interest.ts'

@@ -3,9 +3,9 @@
  * most `MAX_ASKED` stand asked.
  */
 import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
-import { MAX_ASKED } from '../../src/swarm/blob-interest.ts'
-import { ChunkBitmap } from '../../src/swarm/chunk-bitmap.ts'
-import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/peer-search.ts'
+import { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
+import { MAX_ASKED } from '../../src/swarm/exchange/blob-interest.ts'
+import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/exchange/peer-search.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'

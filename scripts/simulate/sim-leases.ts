@@ -3,9 +3,9 @@
  * said again when chunks have come that were leased.
  */
 import type { Lease, LeaseAsk } from '../../src/blob/ports.ts'
-import { chunksIn, includesChunk, rangesOf } from '../../src/swarm/chunk-ranges.ts'
-import { DESK_LIMITS } from '../../src/swarm/lease-desk.ts'
-import { type LeaseAnswer, LeaseTable } from '../../src/swarm/lease-table.ts'
+import { chunksIn, includesChunk, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
+import { DESK_LIMITS } from '../../src/swarm/leases/lease-desk.ts'
+import { type LeaseAnswer, LeaseTable } from '../../src/swarm/leases/lease-table.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import type { SimWorld } from './sim-world.ts'

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { expect, it, vi } from 'vitest'
-import { createLaneCertificate } from '../../src/swarm/lane-certificate.ts'
-import { formatLaneTarget } from '../../src/swarm/lane-protocol.ts'
+import { createLaneCertificate } from '../../src/swarm/lane/lane-certificate.ts'
+import { formatLaneTarget } from '../../src/swarm/lane/lane-protocol.ts'
 import { patternBytes } from '../fakes/fake-blob-reader.ts'
 import {
   type AskingSide,

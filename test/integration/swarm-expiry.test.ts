@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { afterEach, expect, it, vi } from 'vitest'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
-import { DhtProviderDirectory } from '../../src/swarm/dht-provider-directory.ts'
-import type { SwarmNode } from '../../src/swarm/swarm-node.ts'
+import { DhtProviderDirectory } from '../../src/swarm/discovery/dht-provider-directory.ts'
+import type { SwarmNode } from '../../src/swarm/node/swarm-node.ts'
 import { silentLog } from '../fakes/silent-log.ts'
 import { bootstrapOf, connectedTo, startSwarm, startSwarmNode } from '../fixtures/swarm-nodes.ts'
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { BlobSwarm, ChunkRange, Lease } from '../../src/blob/ports.ts'
-import { chunksIn, rangesOf } from '../../src/swarm/chunk-ranges.ts'
-import { nearestTo } from '../../src/swarm/nearest.ts'
+import { nearestTo } from '../../src/swarm/discovery/nearest.ts'
+import { chunksIn, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
 import { TestBlob } from '../fakes/fake-content.ts'
 import { type SwarmAgent, type SwarmAgents, startSwarmAgents } from '../fixtures/swarm-agents.ts'
 

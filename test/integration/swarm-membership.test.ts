@@ -13,9 +13,9 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { hasCode } from '../../src/errors.ts'
-import { ephemeralIdentity } from '../../src/swarm/identity.ts'
-import { KnownPeers } from '../../src/swarm/known-peers.ts'
-import type { SwarmNode } from '../../src/swarm/swarm-node.ts'
+import { ephemeralIdentity } from '../../src/swarm/membership/identity.ts'
+import { KnownPeers } from '../../src/swarm/node/known-peers.ts'
+import type { SwarmNode } from '../../src/swarm/node/swarm-node.ts'
 import { recordingLog, silentLog } from '../fakes/silent-log.ts'
 import {
   bootstrapOf,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { SwarmEvents } from '../../src/blob/ports.ts'
-import { frame } from '../../src/swarm/frames.ts'
-import { mapOf, signStatement } from '../../src/swarm/statement.ts'
-import { SWARM_PROTOCOL } from '../../src/swarm/swarm-protocol.ts'
-import { encodeMessage } from '../../src/swarm/wire-messages.ts'
+import { frame } from '../../src/swarm/encoding/frames.ts'
+import { SWARM_PROTOCOL } from '../../src/swarm/protocol/swarm-protocol.ts'
+import { encodeMessage } from '../../src/swarm/protocol/wire-messages.ts'
+import { mapOf, signStatement } from '../../src/swarm/trust/statement.ts'
 import { TestBlob } from '../fakes/fake-content.ts'
 import { type SwarmAgent, type SwarmAgents, startSwarmAgents } from '../fixtures/swarm-agents.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { SwarmNode } from '../../src/swarm/swarm-node.ts'
+import type { SwarmNode } from '../../src/swarm/node/swarm-node.ts'
 import {
   bootstrapOf,
   connectedTo,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { nearestTo } from '../../../src/swarm/nearest.ts'
-import { mapOf, signStatement } from '../../../src/swarm/statement.ts'
+import { nearestTo } from '../../../src/swarm/discovery/nearest.ts'
+import { mapOf, signStatement } from '../../../src/swarm/trust/statement.ts'
 import { TestBlob } from '../../fakes/fake-content.ts'
 import { type FakeMembers, FakeSwarm } from '../../fakes/fake-members.ts'
 import { REGISTRY, SwarmWorld, type WorldAgent } from '../../fakes/swarm-world.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { DirectoryMetrics } from '../../../src/swarm/dht-provider-directory.ts'
+import type { DirectoryMetrics } from '../../../src/swarm/discovery/dht-provider-directory.ts'
 import type { SwarmMetrics } from '../../../src/swarm/swarm-metrics.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 

@@ -1,0 +1,332 @@
+/**
+ * This agent's interest in one blob in the name of one registry, shared by all who joined it. Owns: which peers were asked, what each has, which statements were
+ * heard. Invariants: a statement is told before the chunks that it is about; a peer is `found` once until it has `left`; at most `MAX_ASKED` peers
+ * stand asked; only members' statements are told, for anybody can make up as many signers as he likes: what a stranger signed waits until it was met. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
+ */
+import type { ChunkStatement, SwarmEvents } from '../../blob/ports.ts'
+import { ShoalError } from '../../errors.ts'
+import type { Clock } from '../../util/clock.ts'
+import type { BlobKey, BlobMessage, HaveMessage, MoreMessage, WireMessage } from '../protocol/wire-messages.ts'
+import type { Ban } from '../swarm-ports.ts'
+import { statementKey } from '../trust/statement-desk.ts'
+import { RemoteBlob, type RemoteBlobComponents } from './remote-blob.ts'
+
+/** A thousand provider records for one blob must cost nothing much. */
+export const MAX_ASKED = 24
+/** Each costs memory and a place in every message about it. */
+const MAX_STATEMENTS = 4_096
+const MAX_OF_STRANGERS = 256
+const MAX_UNTOLD = 64
+/** Who has not answered by then gives way to others. */
+const ANSWER_MS = 2_000
+
+export interface BlobInterestComponents {
+  readonly self: string
+  readonly send: (peer: string, message: WireMessage) => boolean
+  /** What was verified before, without waiting. */
+  readonly known: (encoded: Uint8Array) => ChunkStatement | undefined
+  /** @throws ShoalError PEER_MISBEHAVED */
+  readonly verify: (peer: string, encoded: Uint8Array) => Promise<ChunkStatement>
+  readonly isBanned: (peer: string) => boolean
+  /** Whether this agent has met the peer as a member. */
+  readonly isKnown: (peer: string) => boolean
+  /** Whether the statement was found to be false before. */
+  readonly isFalse: (statement: ChunkStatement) => boolean
+  /** The peer sent wrong bytes which it may have taken for good on the word of a signer that does not count here. */
+  readonly misled: (peer: string) => void
+  readonly source: (peer: string) => RemoteBlobComponents
+  readonly clock: Clock
+  /** Peers that are said to want it too. */
+  readonly suggested: (peers: readonly string[]) => void
+  /** A peer answered, or no longer can. */
+  readonly answered: () => void
+}
+
+interface Asked {
+  /** `asking`: it has not answered. */
+  state: 'asking' | 'none' | RemoteBlob
+  readonly at: number
+  /** It says that it has chunks, and requests to it fail: others must not stay away because of it. */
+  isPoor: boolean
+  /** Statements that it sent: it need not be told them. */
+  readonly heard: Set<string>
+  /** Of those, some that do not count here. */
+  readonly untold: ChunkStatement[]
+}
+
+/** About what a signer has spoken. */
+interface Said {
+  hasMap: boolean
+  readonly indexes: Set<number>
+}
+
+export class BlobInterest {
+  readonly key: BlobKey
+  readonly #components: BlobInterestComponents
+  readonly #asked = new Map<string, Asked>()
+  readonly #stated = new Map<string, ChunkStatement>()
+  /** By signer. Who says the same things again and again leaves no room for others. */
+  readonly #said = new Map<string, Said>()
+  /** Signed by peers that were never met. */
+  readonly #ofStrangers = new Map<string, ChunkStatement>()
+  readonly #subscribers = new Set<SwarmEvents>()
+  /** Who joined, whether or not it listens yet. */
+  #holders = 0
+
+  constructor(components: BlobInterestComponents, key: BlobKey) {
+    this.#components = components
+    this.key = key
+  }
+
+  hold(): void {
+    this.#holders += 1
+  }
+
+  /** @returns whether nobody holds it any more */
+  release(): boolean {
+    this.#holders -= 1
+    return this.#holders === 0
+  }
+
+  /** Peers that were asked and have not answered. */
+  get unanswered(): number {
+    return this.#count((state) => state === 'asking')
+  }
+
+  /** Peers that have at least one chunk and give it. */
+  get providers(): number {
+    return this.#count((state, isPoor) => state instanceof RemoteBlob && !isPoor)
+  }
+
+  /** Tells at once what is known already. */
+  subscribe(events: SwarmEvents): void {
+    this.#subscribers.add(events)
+    for (const statement of this.#stated.values()) events.stated(statement)
+    for (const { state } of this.#asked.values()) if (state instanceof RemoteBlob) events.found(state)
+  }
+
+  unsubscribe(events: SwarmEvents): void {
+    this.#subscribers.delete(events)
+  }
+
+  hasAsked(peer: string): boolean {
+    return this.#asked.has(peer)
+  }
+
+  /** Asks a connected peer, if it was not asked and there is a place for it. @returns whether it stands asked now */
+  ask(peer: string): boolean {
+    if (this.#asked.has(peer)) return true
+    if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom()) return false
+    if (!this.#send(peer, 'want')) return false
+    this.#asked.set(peer, {
+      state: 'asking',
+      at: this.#components.clock(),
+      isPoor: false,
+      heard: new Set(),
+      untold: [],
+    })
+    return true
+  }
+
+  /** Whether the peer has this statement for sure: it sent it. */
+  hasHeard(peer: string, statement: ChunkStatement): boolean {
+    return this.#asked.get(peer)?.heard.has(statementKey(statement)) ?? false
+  }
+
+  /** Whether the peer said that it has the chunk. */
+  hasChunk(peer: string, index: number): boolean {
+    const state = this.#asked.get(peer)?.state
+    return state instanceof RemoteBlob && state.has(index)
+  }
+
+  /** @throws ShoalError PEER_MISBEHAVED */
+  message(peer: string, message: BlobMessage): void | Promise<void> {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return undefined
+    switch (message.type) {
+      case 'have':
+      case 'more': {
+        const statements = message.statements.map((encoded) => this.#components.known(encoded))
+        if (statements.every((statement) => statement !== undefined)) {
+          this.#apply(peer, asked, message, statements)
+          return undefined
+        }
+        return this.#verifyAndApply(peer, asked, message)
+      }
+      case 'none':
+        this.#end(asked, 'none')
+        this.#components.answered()
+        return undefined
+      case 'others':
+        this.#components.suggested(message.peers)
+        return undefined
+      case 'want':
+      case 'unwant':
+        return undefined
+    }
+  }
+
+  /** The peer is a member: what it signed counts. */
+  met(peer: string): void {
+    for (const [key, statement] of this.#ofStrangers) {
+      if (statement.signer !== peer) continue
+      this.#ofStrangers.delete(key)
+      this.#tell(key, statement)
+    }
+  }
+
+  /** The peer is gone. */
+  drop(peer: string): void {
+    const asked = this.#asked.get(peer)
+    if (asked === undefined) return
+    this.#asked.delete(peer)
+    this.#end(asked, 'none')
+    this.#components.answered()
+  }
+
+  /** What the peer was asked or has told may have been lost. */
+  resync(peer: string): void {
+    if (this.#asked.has(peer) && !this.#send(peer, 'want')) this.drop(peer)
+  }
+
+  banned({ peer }: Ban): void {
+    for (const [key, statement] of this.#stated) if (statement.signer === peer) this.#stated.delete(key)
+    this.#said.delete(peer)
+    this.#emit((events) => events.banned(peer))
+    this.drop(peer)
+  }
+
+  /** Nobody wants it any more. */
+  close(): void {
+    for (const [peer, asked] of this.#asked) {
+      this.#send(peer, 'unwant')
+      if (asked.state instanceof RemoteBlob) asked.state.end()
+    }
+    this.#asked.clear()
+  }
+
+  async #verifyAndApply(peer: string, asked: Asked, message: HaveMessage | MoreMessage): Promise<void> {
+    const statements: ChunkStatement[] = []
+    for (const encoded of message.statements) statements.push(await this.#components.verify(peer, encoded))
+    if (this.#asked.get(peer) === asked) this.#apply(peer, asked, message, statements)
+  }
+
+  #apply(peer: string, asked: Asked, message: HaveMessage | MoreMessage, statements: readonly ChunkStatement[]): void {
+    for (const statement of statements) this.#state(asked, statement)
+    if (message.type === 'have') this.#have(peer, asked, message)
+    else this.#more(asked, message)
+  }
+
+  #state(asked: Asked, statement: ChunkStatement): void {
+    if (statement.digest !== this.key.digest) throw new ShoalError('PEER_MISBEHAVED', 'a statement about another blob')
+    const key = statementKey(statement)
+    if (asked.heard.size < MAX_STATEMENTS) asked.heard.add(key)
+    const { self, isBanned, isFalse, isKnown, suggested } = this.#components
+    const { signer } = statement
+    if (this.#stated.has(key) || signer === self) return
+    const counts = !isBanned(signer) && !isFalse(statement)
+    if (counts && isKnown(signer)) {
+      this.#tell(key, statement)
+      return
+    }
+    if (asked.untold.length < MAX_UNTOLD) asked.untold.push(statement)
+    if (!counts || this.#ofStrangers.size >= MAX_OF_STRANGERS) return
+    this.#ofStrangers.set(key, statement)
+    suggested([signer])
+  }
+
+  #tell(key: string, statement: ChunkStatement): void {
+    if (this.#stated.size >= MAX_STATEMENTS || !this.#isNews(statement)) return
+    this.#stated.set(key, statement)
+    this.#emit((events) => events.stated(statement))
+  }
+
+  #isNews({ signer, kind, hashes }: ChunkStatement): boolean {
+    const said = this.#said.get(signer) ?? { hasMap: false, indexes: new Set() }
+    this.#said.set(signer, said)
+    if (said.hasMap) return false
+    if (kind === 'map') {
+      said.hasMap = true
+      said.indexes.clear()
+      return true
+    }
+    const before = said.indexes.size
+    for (const index of hashes.keys()) said.indexes.add(index)
+    return said.indexes.size > before
+  }
+
+  #have(peer: string, asked: Asked, { size, bits }: HaveMessage): void {
+    if (asked.state instanceof RemoteBlob && asked.state.size !== size) this.#end(asked, 'none')
+    const isKnown = asked.state instanceof RemoteBlob
+    const remote =
+      asked.state instanceof RemoteBlob
+        ? asked.state
+        : new RemoteBlob(this.#source(peer, asked), { peer, key: this.key, size })
+    const grew = bits === undefined ? remote.chunks.fill() : remote.chunks.addAll(bits)
+    if (remote.chunks.size === 0) asked.state = 'none'
+    else asked.state = remote
+    if (grew) this.#emit((events) => (isKnown ? events.gained(remote) : events.found(remote)))
+    this.#components.answered()
+  }
+
+  #more({ state }: Asked, { indexes }: MoreMessage): void {
+    // before any `have`, only its statements count
+    if (!(state instanceof RemoteBlob)) return
+    let grew = false
+    for (const index of indexes) if (state.chunks.add(index)) grew = true
+    if (grew) this.#emit((events) => events.gained(state))
+  }
+
+  #end(asked: Asked, state: 'none'): void {
+    const before = asked.state
+    asked.state = state
+    if (!(before instanceof RemoteBlob)) return
+    before.end()
+    this.#emit((events) => events.left(before))
+  }
+
+  #source(peer: string, asked: Asked): RemoteBlobComponents {
+    const { lane, report } = this.#components.source(peer)
+    return {
+      lane,
+      report: (conduct) => {
+        asked.isPoor = conduct.type !== 'delivered'
+        const { misled } = this.#components
+        const isMisled = conduct.type === 'wrong-bytes' && asked.untold.some(({ hashes }) => hashes.has(conduct.index))
+        report(isMisled ? { type: 'failed' } : conduct)
+        if (isMisled) misled(peer)
+      },
+    }
+  }
+
+  /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
+  #makeRoom(): boolean {
+    if (this.#asked.size < MAX_ASKED) return true
+    const late = this.#components.clock() - ANSWER_MS
+    const asked = [...this.#asked]
+    const [peer, victim] =
+      asked.find(([, { state }]) => state === 'none') ??
+      asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
+      asked.find(([, { isPoor }]) => isPoor) ??
+      []
+    if (peer === undefined || victim === undefined) return false
+    this.#asked.delete(peer)
+    this.#send(peer, 'unwant')
+    this.#end(victim, 'none')
+    return true
+  }
+
+  #send(peer: string, type: 'want' | 'unwant'): boolean {
+    return this.#components.send(peer, { type, digest: this.key.digest, registry: this.key.registry })
+  }
+
+  #count(matches: (state: Asked['state'], isPoor: boolean) => boolean): number {
+    let count = 0
+    for (const { state, isPoor } of this.#asked.values()) if (matches(state, isPoor)) count += 1
+    return count
+  }
+
+  #emit(tell: (events: SwarmEvents) => void): void {
+    for (const events of this.#subscribers) tell(events)
+  }
+}

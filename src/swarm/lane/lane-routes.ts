@@ -1,0 +1,125 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { chunkAt, planChunks } from '../../blob/chunk-plan.ts'
+import type { Abortable, BlobReader, ByteRange, SharedBlob, SharedContent } from '../../blob/ports.ts'
+import { hasCode } from '../../errors.ts'
+import type { LaneLoad } from './lane-load.ts'
+import { formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
+import type { LaneProgress, LaneSender } from './lane-sender.ts'
+
+/** When a peer that was refused for being one too many may ask again. */
+const RETRY_AFTER_SECONDS = '1'
+
+/** `cut`: the body could not be completed, or the peer left. */
+export type LaneOutcome = 'served' | 'lacked' | 'busy' | 'refused' | 'cut'
+
+interface Components {
+  readonly content: Pick<SharedContent, 'find' | 'open'>
+  readonly load: LaneLoad
+  readonly sender: LaneSender
+}
+
+/** What the lane answers, by request. Knows no connections. */
+export class LaneRoutes {
+  readonly #components: Components
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /**
+   * Answers, or cuts the response when its body can't be completed.
+   * @param options.signal aborts when the peer has left
+   */
+  async answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    peer: string,
+    progress: Omit<LaneProgress, 'onFirstBytes'>,
+    options: Abortable,
+  ): Promise<LaneOutcome> {
+    const { method, headers } = request
+    const target = parseLaneTarget(request.url ?? '')
+    const range = headers.range === undefined ? undefined : parseLaneRange(headers.range)
+    const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    if (method !== 'GET' || target === undefined || hasBody || (headers.range !== undefined && range === undefined)) {
+      // what is left of the request must not be taken for another one
+      refuse(response, 400, { connection: 'close' })
+      return 'refused'
+    }
+    const leave = this.#components.load.enter(peer)
+    if (typeof leave === 'string') {
+      refuse(response, leave === 'full' ? 503 : 429, { 'retry-after': RETRY_AFTER_SECONDS })
+      return 'busy'
+    }
+    try {
+      const blob = this.#components.content.find(target.digest, target.registry)
+      if (blob === undefined) return lacking(response, 404)
+      if (range !== undefined && range.end > blob.size) {
+        refuse(response, 416, { 'content-range': `bytes */${blob.size}` })
+        return 'refused'
+      }
+      if (!isHere(blob, range ?? { start: 0, end: blob.size })) return lacking(response, 409)
+      return await this.#send(response, blob, target.registry, range, progress, options)
+    } finally {
+      leave()
+    }
+  }
+
+  async #send(
+    response: ServerResponse,
+    blob: SharedBlob,
+    registry: string,
+    range: ByteRange | undefined,
+    progress: Omit<LaneProgress, 'onFirstBytes'>,
+    options: Abortable,
+  ): Promise<LaneOutcome> {
+    const wanted = range ?? { start: 0, end: blob.size }
+    let reader: BlobReader | undefined
+    let begun = false
+    const onFirstBytes = (): void => {
+      begun = true
+      response.writeHead(range === undefined ? 200 : 206, {
+        'content-length': wanted.end - wanted.start,
+        ...(range !== undefined && { 'content-range': formatContentRange(range, blob.size) }),
+      })
+    }
+    try {
+      reader = await this.#components.content.open(blob.digest, registry)
+      options.signal.throwIfAborted()
+      if (reader.size !== blob.size) return lacking(response, 404)
+      if (wanted.start === wanted.end) onFirstBytes()
+      else await this.#components.sender.send(response, reader, wanted, { ...progress, onFirstBytes }, options)
+      response.end()
+      return 'served'
+    } catch (error) {
+      if (begun || options.signal.aborted) {
+        response.destroy()
+        return 'cut'
+      }
+      if (hasCode(error, 'BLOB_UNKNOWN')) return lacking(response, 404)
+      refuse(response, 500)
+      return 'refused'
+    } finally {
+      // the peer is not to wait for this
+      reader?.close().catch(() => undefined)
+    }
+  }
+}
+
+function isHere(blob: SharedBlob, range: ByteRange): boolean {
+  if (blob.isComplete) return true
+  const plan = planChunks(blob.size)
+  const last = chunkAt(plan, Math.max(range.start, range.end - 1))
+  for (let index = chunkAt(plan, range.start); index <= last; index += 1) if (!blob.has(index)) return false
+  return true
+}
+
+function lacking(response: ServerResponse, status: 404 | 409): LaneOutcome {
+  refuse(response, status)
+  return 'lacked'
+}
+
+function refuse(response: ServerResponse, status: number, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-length': 0, ...headers })
+  response.end()
+}

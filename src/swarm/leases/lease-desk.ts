@@ -1,0 +1,180 @@
+/**
+ * This agent as a coordinator: answers members that ask for leave to fetch chunks from the origin, about any blob that they take it to be nearest to. Owns the lease
+ * tables, all of them soft state, and the timer that runs while one of them has something to do. Called by `SwarmDirectory`.
+ */
+import { planChunks } from '../../blob/chunk-plan.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { Clock } from '../../util/clock.ts'
+import { nearestTo } from '../discovery/nearest.ts'
+import { type BlobKey, type LeasedMessage, type LeaseMessage, MAX_NEARER } from '../protocol/wire-messages.ts'
+import type { SwarmMetrics } from '../swarm-metrics.ts'
+import type { Members } from '../swarm-ports.ts'
+import { type LeaseAnswer, LeaseTable } from './lease-table.ts'
+
+export interface LeaseDeskComponents {
+  readonly members: Pick<Members, 'self' | 'connected'>
+  /** Must not be set back. */
+  readonly clock: Clock
+  readonly metrics: Pick<SwarmMetrics, 'leased'>
+  /** To a member, or to this agent itself. */
+  readonly answer: (peer: string, message: LeasedMessage) => void
+}
+
+/** Times in milliseconds. */
+export interface LeaseDeskLimits {
+  readonly maxTables: number
+  /** Opened by one member. */
+  readonly maxTablesPerPeer: number
+  readonly tickMs: number
+  /** A table that nobody asked for so long is forgotten. */
+  readonly idleMs: number
+  readonly nearerMs: number
+}
+
+export const DESK_LIMITS: LeaseDeskLimits = {
+  maxTables: 1_024,
+  maxTablesPerPeer: 128,
+  tickMs: 50,
+  idleMs: 60_000,
+  nearerMs: 1_000,
+}
+
+interface Entry {
+  readonly key: BlobKey
+  readonly name: string
+  readonly table: LeaseTable
+  /** Who asked first. */
+  readonly opener: string
+  usedAt: number
+  nearer: readonly string[]
+  nearerAt: number
+}
+
+export class LeaseDesk {
+  readonly #components: LeaseDeskComponents
+  readonly #limits: LeaseDeskLimits
+  /** The one asked least lately first. */
+  readonly #tables = new Map<string, Entry>()
+  readonly #opened = new Map<string, number>()
+  #timer: NodeJS.Timeout | undefined
+  #isTicking = false
+
+  constructor(components: LeaseDeskComponents, limits: LeaseDeskLimits = DESK_LIMITS) {
+    this.#components = components
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#tables.size
+  }
+
+  asked(peer: string, message: LeaseMessage): void {
+    const now = this.#components.clock()
+    const entry = this.#entryFor(peer, message, now)
+    entry.usedAt = now
+    this.#tables.delete(entry.name)
+    this.#tables.set(entry.name, entry)
+    const { leaves, heard } = message
+    const answers = entry.table.ask(peer, leaves ? { ...message, most: 0 } : message, now, heard)
+    if (leaves) answers.push(...entry.table.withdraw(peer, now))
+    this.#answer(entry, leaves ? answers.filter(({ agent }) => agent !== peer) : answers, now)
+    this.#schedule()
+  }
+
+  /** The peer is gone, or shut out. */
+  drop(peer: string): void {
+    const now = this.#components.clock()
+    for (const entry of this.#tables.values()) {
+      if (entry.table.has(peer)) this.#answer(entry, entry.table.drop(peer, now), now)
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#isTicking = false
+    this.#tables.clear()
+    this.#opened.clear()
+  }
+
+  /** Agents that disagree about the size are kept apart. */
+  #entryFor(peer: string, { digest, registry, size }: LeaseMessage, now: number): Entry {
+    const name = `${digest} ${size} ${registry}`
+    const known = this.#tables.get(name)
+    if (known !== undefined) return known
+    if ((this.#opened.get(peer) ?? 0) >= this.#limits.maxTablesPerPeer) this.#forgetOne(peer)
+    else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#busiest())
+    const table = new LeaseTable({ count: planChunks(size).count })
+    const key = { digest, registry }
+    const entry = { key, name, table, opener: peer, usedAt: now, nearer: [], nearerAt: -Infinity }
+    this.#tables.set(name, entry)
+    this.#opened.set(peer, (this.#opened.get(peer) ?? 0) + 1)
+    return entry
+  }
+
+  #busiest(): string {
+    let busiest = ''
+    for (const [peer, count] of this.#opened) if (count > (this.#opened.get(busiest) ?? 0)) busiest = peer
+    return busiest
+  }
+
+  /** The oldest of those that the peer opened, an idle one if there is one. */
+  #forgetOne(opener: string): void {
+    const own = [...this.#tables.values()].filter((entry) => entry.opener === opener)
+    const victim = own.find(({ table }) => table.isIdle) ?? own[0]
+    if (victim !== undefined) this.#forget(victim)
+  }
+
+  #forget({ name, opener }: Entry): void {
+    this.#tables.delete(name)
+    const left = (this.#opened.get(opener) ?? 0) - 1
+    if (left > 0) this.#opened.set(opener, left)
+    else this.#opened.delete(opener)
+  }
+
+  #answer(entry: Entry, answers: readonly LeaseAnswer[], now: number): void {
+    const { answer, metrics } = this.#components
+    for (const { agent, lease, serial, kind } of answers) {
+      metrics.leased(kind)
+      const nearer = this.#nearer(entry, now).filter((peer) => peer !== agent)
+      answer(agent, { type: 'leased', ...entry.key, ...lease, serial, nearer })
+    }
+  }
+
+  /** Connected members that agents had better ask. */
+  #nearer(entry: Entry, now: number): readonly string[] {
+    if (now - entry.nearerAt >= this.#limits.nearerMs) {
+      entry.nearerAt = now
+      entry.nearer = nearerThan(entry.key.digest, this.#components.members)
+    }
+    return entry.nearer
+  }
+
+  #schedule(): void {
+    if (this.#isTicking) return
+    const isBusy = this.#tables.values().some(({ table }) => !table.isIdle)
+    if (!isBusy && this.#timer !== undefined) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#tables.size === 0) return
+    this.#isTicking = isBusy
+    this.#timer = setTimeout(() => this.#tick(), isBusy ? this.#limits.tickMs : this.#limits.idleMs).unref()
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    this.#isTicking = false
+    const now = this.#components.clock()
+    for (const entry of this.#tables.values()) {
+      if (!entry.table.isIdle) this.#answer(entry, entry.table.tick(now), now)
+      else if (now - entry.usedAt >= this.#limits.idleMs) this.#forget(entry)
+    }
+    this.#schedule()
+  }
+}
+
+function nearerThan(digest: Digest, { self, connected }: Pick<Members, 'self' | 'connected'>): string[] {
+  const order = nearestTo(digest, [self, ...connected.keys()], MAX_NEARER + 1)
+  const at = order.indexOf(self)
+  return at < 0 ? order.slice(0, MAX_NEARER) : order.slice(0, at)
+}

@@ -1,0 +1,55 @@
+/** Leases of chunks, both sides: this agent asks coordinators, and is one. Owns both and what they say to each other. Called by `SwarmDirectory`. */
+
+import type { LeasedMessage, LeaseMessage, WireMessage } from '../protocol/wire-messages.ts'
+import type { SwarmMetrics } from '../swarm-metrics.ts'
+import type { Members } from '../swarm-ports.ts'
+import type { PeerLedger } from '../trust/peer-ledger.ts'
+import { LeaseClients } from './lease-clients.ts'
+import { LeaseDesk } from './lease-desk.ts'
+
+export interface LeasesComponents {
+  readonly members: Pick<Members, 'self' | 'connected' | 'connect'>
+  readonly ledger: Pick<PeerLedger, 'isBanned'>
+  readonly metrics: Pick<SwarmMetrics, 'leased' | 'coordinatorChanged'>
+  readonly send: (peer: string, message: WireMessage) => boolean
+}
+
+export class Leases {
+  /** What this agent asks for. */
+  readonly asks: LeaseClients
+  readonly #desk: LeaseDesk
+
+  constructor({ members, ledger, metrics, send }: LeasesComponents) {
+    // a wall clock may be set back
+    const clock = (): number => performance.now()
+    const answer = (peer: string, message: LeasedMessage): void => {
+      if (peer === members.self) queueMicrotask(() => this.asks.leased(peer, message))
+      else send(peer, message)
+    }
+    this.#desk = new LeaseDesk({ members, clock, metrics, answer })
+    this.asks = new LeaseClients({
+      members,
+      clock,
+      metrics,
+      send,
+      isBanned: (peer) => ledger.isBanned(peer),
+      askSelf: (message) => this.#desk.asked(members.self, message),
+    })
+  }
+
+  message(peer: string, message: LeaseMessage | LeasedMessage): void {
+    if (message.type === 'lease') this.#desk.asked(peer, message)
+    else this.asks.leased(peer, message)
+  }
+
+  /** A member is gone, or shut out. */
+  drop(peer: string): void {
+    this.#desk.drop(peer)
+    this.asks.drop(peer)
+  }
+
+  stop(): void {
+    this.asks.stop()
+    this.#desk.stop()
+  }
+}
