@@ -1,6 +1,7 @@
 import { table } from '../src/cli/output.ts'
 import type { Traffic } from '../src/facade/admin-api.ts'
 import { formatBytes } from '../src/util/byte-size.ts'
+import { raceAbort } from '../src/util/race-abort.ts'
 import { AgentProcess } from '../test/fixtures/agent-process.ts'
 import { Fleet } from '../test/fixtures/fleet.ts'
 import { buildImage, type Image } from '../test/fixtures/image.ts'
@@ -15,8 +16,12 @@ const LAYERS = [44 * MIB, 24 * MIB, 16 * MIB, 10 * MIB, 2 * MIB]
 const REPOSITORY = 'library/demo-fleet'
 const HEAD = ['', 'pulled in', 'from registry', 'from peers', 'to peers']
 const NUMBERS = [1, 2, 3, 4]
-// one for each host, as it is without a swarm
-const MAX_COPIES = AGENTS
+// on a host whose cores are busy elsewhere, agents are late with what they were to fetch and others fetch it too
+const MAX_COPIES = 1.5
+// far above what a busy host takes: a pull that is not done by then never ends
+const PULL_MS = 180_000
+const STATUS_MS = 5_000
+const NOTHING: Traffic = { fromOrigin: 0, fromPeers: 0, wasted: 0, toPeers: 0 }
 
 interface Pull {
   readonly name: string
@@ -48,8 +53,12 @@ export async function showFleet(report: DemoReport, signal: AbortSignal): Promis
   const pulls = await Promise.all(fleet.agents.map((agent, index) => pull(agent, `agent ${index + 1}`)))
   const copies = origin.proxy.bytesOut / image.pullBytes
   report.say(showPulls(pulls))
-  report.say(`The registry has sent ${copies.toFixed(2)} copies for ${AGENTS} hosts.`)
-  if (copies > MAX_COPIES) report.fail(`the registry has sent ${copies.toFixed(2)} copies for ${AGENTS} hosts`)
+  report.say(`The registry has sent ${copies.toFixed(2)} copies for ${AGENTS} hosts; without Shoal it sends ${AGENTS}.`)
+  if (copies <= MAX_COPIES) report.say(`Check: at most ${MAX_COPIES} copies: ok`)
+  else
+    report.fail(
+      `${copies.toFixed(2)} copies, where at most ${MAX_COPIES} were to be sent; is this host busy otherwise?`,
+    )
 
   signal.throwIfAborted()
   await origin.end()
@@ -64,13 +73,25 @@ export async function showFleet(report: DemoReport, signal: AbortSignal): Promis
 async function pullOnce(agent: AgentProcess, name: string, image: Image, report: DemoReport): Promise<Pull> {
   let seconds: number | undefined
   try {
-    const pulled = await pullImage({ facade: agent.facade }, REPOSITORY, 'latest')
+    const pulled = await raceAbort(
+      pullImage({ facade: agent.facade }, REPOSITORY, 'latest'),
+      AbortSignal.timeout(PULL_MS),
+    )
     seconds = pulled.seconds
     if (pulled.config !== image.own.config) report.fail(`${name} pulled another image: ${pulled.config}`)
   } catch (error) {
     report.fail(`${name}: ${(error as Error).message}`)
   }
-  return { name, seconds, traffic: (await agent.status()).traffic }
+  return { name, seconds, traffic: await trafficOf(agent, report) }
+}
+
+async function trafficOf(agent: AgentProcess, report: DemoReport): Promise<Traffic> {
+  try {
+    return (await raceAbort(agent.status(), AbortSignal.timeout(STATUS_MS))).traffic
+  } catch (error) {
+    report.fail(`an agent does not say what it did: ${(error as Error).message}`)
+    return NOTHING
+  }
 }
 
 function showPulls(pulls: readonly Pull[]): string {
