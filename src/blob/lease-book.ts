@@ -50,9 +50,9 @@ export class LeaseBook {
     this.#isAsking = false
     this.#members = members
     let isNew = false
-    for (const { from, to } of ranges) {
+    for (const { from, to } of forMs > 0 ? ranges : []) {
       for (let chunk = Math.max(0, from); chunk < Math.min(this.#chunks, to); chunk++) {
-        isNew ||= forMs > 0 && !this.#has(chunk, now)
+        isNew ||= !this.#has(chunk, now)
         this.#leases.set(chunk, now + forMs)
         this.#owed.add(chunk)
       }

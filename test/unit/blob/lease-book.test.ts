@@ -12,7 +12,7 @@ function book() {
     leases.asked(ASK)
     leases.leased({ ranges, forMs, members: 2 })
   }
-  return { clock, grant, mayAsk: () => leases.view(clock.now, true).mayAsk }
+  return { clock, leases, grant, mayAsk: () => leases.view(clock.now, true).mayAsk }
 }
 
 it('a lease of something new is followed by the next ask at once', () => {
@@ -42,4 +42,12 @@ it.each<[string, ChunkRange[], number]>([
   expect(mayAsk()).toBe(false)
   clock.now += 50
   expect(mayAsk()).toBe(true)
+})
+
+it('a lease for no time is none: what then comes without leave counts as such', () => {
+  const { leases, grant, clock } = book()
+  grant([{ from: 3, to: 5 }], 0)
+  clock.now += 4_000
+  leases.came(3, 'origin')
+  expect(leases.view(clock.now, true)).toMatchObject({ withoutLeave: 1, quietMs: 4_000, isOwing: false })
 })
