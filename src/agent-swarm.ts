@@ -98,7 +98,7 @@ const LANE_LIMITS: LaneServerLimits = {
   writeMs: 30_000,
 }
 
-const LANE_DEADLINES = { connectMs: 3_000, handshakeMs: 10_000, firstByteMs: 3_000, stallMs: 3_000, idleMs: 60_000 }
+const LANE_DEADLINES = { connectMs: 3_000, handshakeMs: 10_000, firstByteMs: 6_000, stallMs: 6_000, idleMs: 60_000 }
 const LANE_CONNECTIONS_PER_PEER = 4
 const SAVE_PEERS_MS = 5_000
 

@@ -2,6 +2,7 @@
  * One layer on its way to one host: what `blob/transfer-runs`, `filling` and `read-gate` do, in simulated time. The decisions are those of the real `scheduleRuns` on a real
  * snapshot; sources, leases, claims, trust and states of chunks are the real ones. Disk and hashing take `HASH_MS`.
  */
+
 import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
 import { type Step, scheduleRuns, type WantedChunk } from '../../src/blob/chunk-scheduler.ts'
 import { ChunkStates } from '../../src/blob/chunk-states.ts'
@@ -15,6 +16,7 @@ import { snapshotOf } from '../../src/blob/transfer-snapshot.ts'
 import type { TransferSource } from '../../src/blob/transfer-source.ts'
 import { TransferSources } from '../../src/blob/transfer-sources.ts'
 import { ShoalError } from '../../src/errors.ts'
+import { RateMeter } from '../../src/util/rate-meter.ts'
 import type { SimContent } from './sim-desk.ts'
 import type { SimHost } from './sim-host.ts'
 import { SimInterest, SimPeer } from './sim-interest.ts'
@@ -81,6 +83,8 @@ export class SimTransfer implements SimContent {
   #lastId = 0
   #state: 'opening' | 'filling' | 'over' = 'opening'
   #beganAt = 0
+  /** What peers bring of late. */
+  #fromPeers = new RateMeter(0)
   #ownAt = 0
   #early: SimPeer[] = []
   #reader = { chunk: 0, since: 0 }
@@ -188,6 +192,7 @@ export class SimTransfer implements SimContent {
     this.#state = 'filling'
     const { now } = this.#world.events
     this.#beganAt = now
+    this.#fromPeers = new RateMeter(now)
     this.#ownAt = now
     this.#reader = { chunk: 0, since: now }
     this.#sources.add(ORIGIN, 'origin')
@@ -299,6 +304,7 @@ export class SimTransfer implements SimContent {
         chunks: this.#chunks,
         trust: this.#trust,
         bringers: this.#bringers,
+        peersBytesPerSecond: this.#fromPeers.bytesPerSecond(now),
         wanted: this.#wanted(now),
         leases: this.#leases.view(now, now - this.#beganAt >= SETTLE_MS),
       }),
@@ -422,6 +428,7 @@ export class SimTransfer implements SimContent {
     if (running.isOver || this.#state !== 'filling') return
     const { plan } = this.#layer
     run.lastByteAt = this.#world.events.now
+    if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
     const before = run.next
     let rest = bytes
     while (rest > 0 && run.next < run.end) {

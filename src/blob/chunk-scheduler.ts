@@ -79,6 +79,8 @@ export interface Snapshot {
   readonly runs: readonly RunView[]
   /** The first origin among them is the one that is asked. */
   readonly sources: readonly SourceView[]
+  /** What all peers bring together, of late. */
+  readonly peersBytesPerSecond: number
   /** Chunks that readers wait for, the longest waiting first. */
   readonly wanted: readonly WantedChunk[]
   /** Whether the chunk can be checked when a peer brings it; `risky`: on the word of signers that nothing has confirmed. */

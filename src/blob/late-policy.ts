@@ -5,8 +5,8 @@ import type { PeerPolicy } from './peer-policy.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
 
 /** A peer that sends nothing for so long is left; sooner when a reader waits for it and somebody else could help. */
-const STALL_MS = 2_000
-const STALL_IN_NEED_MS = 1_000
+const STALL_MS = 3_000
+const STALL_IN_NEED_MS = 1_500
 /** So long the origin may be silent while peers have what it was to send. Without them its own deadlines hold. */
 const ORIGIN_STALL_MS = 3_000
 /** A reader that waited so long gets its chunk from a second source if the first one will not bring it soon. */

@@ -6,6 +6,9 @@ const RUN_SECONDS = 0.35
 const MAX_RUN_BYTES = 16 * 1024 * 1024
 /** Chunks behind a waiting reader's that come before all others. */
 const WINDOW_BYTES = 16 * 1024 * 1024
+/** Chunks that are asked of peers at once: what they all bring in so long, or so many. */
+const AHEAD_SECONDS = 2.5
+const MIN_ASKED = 8
 /** So long a reader waits for a peer to be free before the origin is asked. */
 const PATIENCE_MS = 200
 /** Of a peer that has brought nothing yet, until its first run is of this age. */
@@ -80,7 +83,7 @@ export class PeerPolicy {
     return able.length > 0 && waitedMs < PATIENCE_MS
   }
 
-  /** Gives every peer as much to do as it may have. */
+  /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
     const chunks = this.#inOrder()
     const { plan } = this.#draft.snapshot
@@ -88,7 +91,7 @@ export class PeerPolicy {
     let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
     let free = this.#peers.filter((peer) => this.#isFree(peer))
     let open: number[] = []
-    while (free.length > 0) {
+    while (free.length > 0 && this.#hasRoom) {
       // No more than can be given away now: a blob may have thousands.
       while (open.length < Math.max(1, slots) * runChunks) {
         const { value: chunk, done } = chunks.next()
@@ -116,6 +119,14 @@ export class PeerPolicy {
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
     return true
+  }
+
+  /** Asked of everybody at once, chunks share the links and all of them come late: none can be passed on meanwhile. */
+  get #hasRoom(): boolean {
+    const { plan, peersBytesPerSecond } = this.#draft.snapshot
+    let asked = 0
+    for (const run of this.#draft.runs) if (run.kind === 'peer') asked += run.end - run.next
+    return asked < Math.max(MIN_ASKED, (peersBytesPerSecond * AHEAD_SECONDS) / plan.chunkBytes)
   }
 
   #expectedRateOf(peer: SourceView): number {

@@ -8,6 +8,7 @@ import { batches } from '../util/batches.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { raceAbort } from '../util/race-abort.ts'
+import { RateMeter } from '../util/rate-meter.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { type Snapshot, type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
@@ -91,6 +92,8 @@ export class TransferRuns {
   readonly #bringers = new BringerBook()
   readonly #writer: ChunkWriter
   readonly #leases: LeaseBook
+  /** What peers bring of late. */
+  readonly #fromPeers: RateMeter
   #lastId = 0
   #stopped = false
   readonly #beganAt: number
@@ -109,6 +112,7 @@ export class TransferRuns {
     const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
     const overtake = (run: Run): Promise<void> => this.#overtake(run)
     const bringers = this.#bringers
+    this.#fromPeers = new RateMeter(components.clock())
     this.#leases = new LeaseBook(components, { chunks: partial.plan.count })
     this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, overtake, bringers })
   }
@@ -306,6 +310,7 @@ export class TransferRuns {
       chunks,
       trust,
       bringers: this.#bringers,
+      peersBytesPerSecond: this.#fromPeers.bytesPerSecond(now),
       wanted: events.wanted(),
       leases: sharing.isNeeded ? this.#leases.view(now, this.#isSettled(now)) : undefined,
     })
@@ -435,6 +440,7 @@ export class TransferRuns {
       const before = run.next
       await this.#writer.take(run, batch)
       run.lastByteAt = clock()
+      if (!run.isTrusted) this.#fromPeers.add(bytesOf(batch), run.lastByteAt)
       if (run.next > before && run.askedEnd > run.end) this.schedule()
       // A body that is to be read to its end is, so that its connection can be used again.
       if (run.next >= run.end && run.end < run.askedEnd) return
@@ -459,7 +465,9 @@ export class TransferRuns {
 
   #stalled(source: TransferSource): void {
     source.peer?.report({ type: 'stalled' })
-    this.#giveUp(source, new ShoalError('STALLED', 'the peer sends nothing, or too slowly'))
+    if (source.stalled(this.#components.clock())) {
+      this.#giveUp(source, new ShoalError('STALLED', 'the peer sends nothing, or too slowly'))
+    } else for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
   }
 
   #giveUp(source: TransferSource, error: ShoalError): void {
@@ -499,4 +507,8 @@ export class TransferRuns {
       return
     }
   }
+}
+
+function bytesOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
 }

@@ -28,6 +28,7 @@ export interface SnapshotParts {
   readonly chunks: ChunkStates
   readonly trust: ChunkTrust
   readonly bringers: BringerBook
+  readonly peersBytesPerSecond: number
   readonly wanted: readonly WantedChunk[]
   readonly leases: LeasesView | undefined
 }
@@ -48,6 +49,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     sources: sources.map((source) =>
       source.view(unjudged(source, parts), (index) => trust.mayComeFrom(source.key, index)),
     ),
+    peersBytesPerSecond: parts.peersBytesPerSecond,
     wanted: parts.wanted,
     mayFetch: (index) => (hasOrigin && isOriginsAlone(index, parts) ? 'no' : trust.mayFetch(index, risks)),
     ageMs: now - parts.beganAt,

@@ -10,6 +10,9 @@ const ORIGIN_REST_MS = 5_000
 const PEER_REST_MS = 500
 /** A peer that was so often so late that another source was faster is left. */
 const MAX_LATE = 3
+/** Stalls after which a peer is left. Where everybody's links are full, some are nobody's fault. */
+const MAX_STALLS = 3
+const STALL_REST_MS = 2_000
 /** Answers "busy" in a row after which a peer is left: some 13 s. */
 const MAX_BUSY = 8
 /** Failures in a row without a chunk gained after which a peer is left. */
@@ -34,6 +37,7 @@ export class TransferSource {
   #maxRuns: number
   #restUntil = 0
   #late = 0
+  #stalls = 0
   #failures = 0
   #busy = 0
   #bytesPerSecond: number | undefined
@@ -108,6 +112,13 @@ export class TransferSource {
   wasLate(): boolean {
     this.#late += 1
     return this.peer !== undefined && this.#late >= MAX_LATE
+  }
+
+  /** It sent nothing, or too little, for too long. @returns whether it did so too often */
+  stalled(now: number): boolean {
+    this.#stalls += 1
+    this.#restUntil = now + STALL_REST_MS * this.#stalls
+    return this.#stalls >= MAX_STALLS
   }
 
   /** A chunk that it brought is what it should be. */

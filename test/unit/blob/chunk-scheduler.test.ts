@@ -66,6 +66,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     ageMs: 1_000,
     riskLeft: Number.POSITIVE_INFINITY,
     leases: undefined,
+    peersBytesPerSecond: 1_000 * MIB,
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,
@@ -211,7 +212,7 @@ describe('scheduleRuns with peers', () => {
   })
 
   it('leaves a peer that has gone silent', () => {
-    const runs = [peerRun(1, 3, 5, { silentMs: 2_000 })]
+    const runs = [peerRun(1, 3, 5, { silentMs: 3_000 })]
     expect(scheduleRuns(snapshot({ sources: [peer('a')], runs }))[0]).toEqual({ type: 'give-up', run: 1 })
   })
 

@@ -50,6 +50,7 @@ function steps(given: Partial<Snapshot>): Step[] {
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,
+    peersBytesPerSecond: 0,
     leases: leases(),
     ...given,
   })
