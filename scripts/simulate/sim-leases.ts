@@ -1,5 +1,5 @@
 /**
- * Leases of one layer on one host: asks its coordinator as `swarm/lease-client` does, and answers as `swarm/lease-desk` does with a real `LeaseTable`. An ask that waits is
+ * Leases of one layer on one host: asks its coordinator as `swarm/leases/lease-client` does, and answers as `swarm/leases/lease-desk` does with a real `LeaseTable`. An ask that waits is
  * said again when chunks have come that were leased.
  */
 import type { Lease, LeaseAsk } from '../../src/blob/ports.ts'

@@ -1,4 +1,4 @@
-/** An agent that takes part in the leases of one blob, and whether it brings what it takes. Pure: time is passed in, milliseconds. Owned by `LeaseTable`. */
+/** An agent that takes part in the leases of one blob, and whether it brings what it takes. Pure: time is passed in, milliseconds. Owned by `LeaseRoll`. */
 import type { ChunkRange } from '../../blob/ports.ts'
 import type { LeaseLimits } from './lease-limits.ts'
 

@@ -1,6 +1,6 @@
 /**
  * Which chunks of one blob are out, to whom, and which were brought lately. Owns leases and the memory of what came of them, which is of the size of what is out or was
- * brought lately. Invariant: a chunk is out to two agents only if the second one was granted as such. Pure: time is passed in, milliseconds. Called by `LeaseTable`.
+ * brought lately. Invariant: a chunk is out to two agents only if the second one was granted as such. Pure: time is passed in, milliseconds. Called by `LeaseTable` and `LeaseAccounts`.
  */
 import type { LeaseLimits } from './lease-limits.ts'
 

@@ -1,6 +1,6 @@
 /**
- * How fast the origin gives chunks of one blob to all agents together, and how many may be out so that its link is full but no chunk takes long. Pure: time is passed
- * in, milliseconds. Called by `LeaseTable`.
+ * How fast the origin gives chunks of one blob to all agents together: how many may be out so that its link is full but no chunk takes long, and how long things may take.
+ * Pure: time is passed in, milliseconds. Called by `LeaseTable` and `LeaseAccounts`.
  */
 import type { LeaseLimits } from './lease-limits.ts'
 
@@ -14,6 +14,12 @@ const MAX_LEAST_MS = 500
 const HALVE_ONCE_MS = 500
 /** After the origin refused: chunks per second, or as a part of what is left. */
 const RECOVER = { perSecond: 0.5, part: 0.05 }
+/** So many times what a chunk takes: until it is late, until its lease ends, until everybody has heard of it. */
+const LATE_TIMES = 3
+const LEASE_TIMES = 4
+const FRESH_TIMES = 3
+
+type PaceLimits = Pick<LeaseLimits, 'startOut' | 'maxOut' | 'aheadMs' | 'leaseMs' | 'maxLeaseMs' | 'lateMs' | 'freshMs'>
 
 interface Step {
   readonly at: number
@@ -21,7 +27,7 @@ interface Step {
 }
 
 export class LeasePace {
-  readonly #limits: Pick<LeaseLimits, 'startOut' | 'maxOut' | 'aheadMs'>
+  readonly #limits: PaceLimits
   #startedAt: number | undefined
   #steps: Step[] = []
   readonly #samples: number[] = []
@@ -32,7 +38,7 @@ export class LeasePace {
   #probe: number
   #ceiling: { readonly chunks: number; readonly at: number } | undefined
 
-  constructor(limits: Pick<LeaseLimits, 'startOut' | 'maxOut' | 'aheadMs'>) {
+  constructor(limits: PaceLimits) {
     this.#limits = limits
     this.#probe = limits.startOut
   }
@@ -40,6 +46,22 @@ export class LeasePace {
   /** Milliseconds for a chunk, the median of the last ones; undefined before the first. */
   get chunkMs(): number | undefined {
     return this.#median
+  }
+
+  /** A lease of an agent that brings so many chunks until then. */
+  leaseMs(chunks: number): number {
+    const { leaseMs, maxLeaseMs } = this.#limits
+    return Math.ceil(Math.min(maxLeaseMs, Math.max(leaseMs, LEASE_TIMES * chunks * (this.#median ?? 0))))
+  }
+
+  /** From the grant until the last of so many chunks is late. */
+  lateMs(chunks: number): number {
+    return Math.max(this.#limits.lateMs, LATE_TIMES * chunks * (this.#median ?? 0))
+  }
+
+  /** News of a chunk take at most. */
+  get freshMs(): number {
+    return Math.max(this.#limits.freshMs, FRESH_TIMES * (this.#median ?? 0))
   }
 
   /** Chunks were granted while none was out. */

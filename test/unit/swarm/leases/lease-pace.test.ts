@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { LEASE_LIMITS } from '../../../../src/swarm/leases/lease-limits.ts'
 import { LeasePace } from '../../../../src/swarm/leases/lease-pace.ts'
 
-const LIMITS = { startOut: 4, maxOut: 512, aheadMs: 250 }
+const LIMITS = { ...LEASE_LIMITS, startOut: 4, maxOut: 512, aheadMs: 250 }
 
 /** `perSecond` chunks come one after the other for so long. @returns the time then */
 function bring(pace: LeasePace, init: { from: number; perSecond: number; ms: number; chunkMs: number }): number {
