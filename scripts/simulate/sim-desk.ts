@@ -1,4 +1,4 @@
-/** What one host tells others of one layer: as `swarm/want-desk` does, with `swarm/chunk-news`. Owns who wants to hear of it. */
+/** What one host tells others of one layer: as `swarm/exchange/want-desk` does, with `swarm/exchange/chunk-news`. Owns who wants to hear of it. */
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'

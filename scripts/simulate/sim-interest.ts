@@ -1,5 +1,5 @@
 /**
- * Whom one host asks about one layer, as `swarm/blob-interest` and `swarm/peer-search` do: the nearest ones first, then whom they name, then whom the directory knows. At
+ * Whom one host asks about one layer, as `swarm/exchange/blob-interest` and `swarm/exchange/peer-search` do: the nearest ones first, then whom they name, then whom the directory knows. At
  * most `MAX_ASKED` stand asked.
  */
 import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
