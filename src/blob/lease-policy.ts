@@ -17,9 +17,9 @@ const OVERDUE_UNREAD_MS = 10_000
 
 interface Needs {
   /** Nobody has the chunk or is bringing it. */
-  isGap(chunk: number): boolean
+  readonly isGap: (chunk: number) => boolean
   /** Peers have it, and nothing has confirmed what is said of it. */
-  isDoubtful(chunk: number): boolean
+  readonly isDoubtful: (chunk: number) => boolean
 }
 
 export class LeasePolicy {

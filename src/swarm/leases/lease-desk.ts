@@ -35,7 +35,7 @@ export const DESK_LIMITS: LeaseDeskLimits = {
   maxTables: 1_024,
   maxTablesPerPeer: 128,
   tickMs: 50,
-  idleMs: 60_000,
+  idleMs: 600_000,
   nearerMs: 1_000,
 }
 
