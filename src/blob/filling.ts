@@ -74,6 +74,7 @@ export class Filling implements SwarmEvents {
   #isRemedying = false
   #isRestarted = false
   #usedPeers = false
+  #headStop: LinkedSignal | undefined
 
   constructor(components: FillingComponents, init: FillingInit) {
     const { partial, clock, log, metrics, tracer, span } = components
@@ -151,6 +152,7 @@ export class Filling implements SwarmEvents {
 
   /** Takes the first bytes of the blob from the origin, for readers alone: its chunk is fetched like any other. */
   takeHead(body: SourceBody, stop: LinkedSignal): void {
+    this.#headStop = stop
     void this.#readHead(body, stop)
   }
 
@@ -185,6 +187,7 @@ export class Filling implements SwarmEvents {
       await this.#mismatched(found)
     }
     this.runs.stop('the blob is complete')
+    this.#headStop?.abort(new DOMException('the blob is complete', 'AbortError'))
     await this.gate.checkHead()
     this.gate.openAll()
     if (this.chunks.count > 1) this.#components.swarm.settle(this.#verifier.hashes, this.book.statements)

@@ -65,6 +65,7 @@ export class ReadGate {
   /** First bytes of the blob as the origin sent them, in memory, so that no reader waits for its first chunk to get anything. */
   readonly #head: Uint8Array[] = []
   #headBytes = 0
+  #isHeadOver = false
 
   constructor(components: ReadGateComponents, init: ReadGateInit) {
     this.#components = components
@@ -130,14 +131,20 @@ export class ReadGate {
 
   /** The next of the blob's first bytes; less than a chunk in all. */
   addHead(piece: Uint8Array): void {
+    if (this.#isHeadOver) return
     this.#head.push(piece)
     this.#headBytes += piece.length
     this.progressed()
   }
 
-  /** Whoever was given another beginning than what has the digest must not be given the end. @throws ShoalError of the store */
+  /**
+   * Whoever was given another beginning than what has the digest must not be given the end. From now on nobody is given any of it.
+   * @throws ShoalError of the store
+   */
   async checkHead(): Promise<void> {
-    const head = Buffer.concat(this.#head)
+    this.#isHeadOver = true
+    const head = Buffer.concat(this.#head.splice(0))
+    this.#headBytes = 0
     if (head.length === 0) return
     const found = Buffer.alloc(head.length)
     for (let at = 0; at < head.length; ) {
