@@ -4,6 +4,9 @@ import type { RunView } from './chunk-scheduler.ts'
 import type { ChunkHash } from './ports.ts'
 import type { TransferSource } from './transfer-source.ts'
 
+/** A request waits so long for its turn until that counts as silence: a host that is gone never gives one. */
+const TURN_MS = 2_000
+
 export interface Stop {
   readonly signal: AbortSignal
   abort(reason: unknown): void
@@ -94,7 +97,7 @@ export class Run {
       askedEnd: this.askedEnd,
       ageMs,
       // A disk that takes its time is not the source's fault.
-      silentMs: this.writing.length > 0 ? 0 : now - (this.lastByteAt ?? now),
+      silentMs: this.writing.length > 0 ? 0 : now - (this.lastByteAt ?? Math.min(now, this.startedAt + TURN_MS)),
       bytesPerSecond: (this.received * 1_000) / Math.max(1, ageMs),
     }
   }
