@@ -89,8 +89,9 @@ export class LeasePolicy {
   /** Asks for leave to fetch more, in time for the origin not to become idle. */
   ask(needs: Needs): void {
     if (this.#leases?.mayAsk !== true || this.#source === undefined) return
-    const fetching = this.#draft.runs.filter((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
-    if (fetching.some((run) => run.askedEnd > run.next + 1) || fetching.length >= this.#source.maxRuns) return
+    const atOrigin = this.#draft.runs.filter((run) => run.kind === 'origin')
+    const fetching = atOrigin.filter((run) => !run.isSpare && run.next < run.end)
+    if (fetching.some((run) => run.askedEnd > run.next + 1) || atOrigin.length >= this.#source.maxRuns) return
     const gaps = this.#gaps(needs)
     if (gaps.length === 0 && !this.#leases.isOwing) return
     this.#draft.ask({
