@@ -87,7 +87,7 @@ export class ChunkWriter {
     if (run.next >= chunks.count || chunks.of(run.next) !== 'absent') return
     const started = chunkStart(partial.plan, run.next)
     if (run.position <= started || this.#isWhole(run)) return
-    if (run.isTrusted) chunks.setReached(run.next, run.position)
+    if (run.isTrusted && !this.#hasOtherWriter(run)) chunks.setReached(run.next, run.position)
     else this.#wasted(run, run.next, run.position - Math.max(started, chunks.reached(run.next) ?? 0))
   }
 

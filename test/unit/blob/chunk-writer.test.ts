@@ -86,6 +86,19 @@ describe('ChunkWriter', () => {
     expect(chunks.reached(1)).toBeUndefined()
   })
 
+  it('leaves what it began of a chunk to the run that writes it since: readers must not take that for its own', async () => {
+    const { writer, disk, run, leave, start, chunks } = writing({ to: 3 })
+    const held = Promise.withResolvers<void>()
+    disk.waits = held.promise
+    const taking = writer.take(run, [BYTES.subarray(0, CHUNK + 10)])
+    run.end = 1
+    start(2, 1, 3, CHUNK)
+    held.resolve()
+    await taking
+    leave(run)
+    expect(chunks.reached(1)).toBeUndefined()
+  })
+
   it('comes to an end with a source that sends more to a run whose chunk is all there', async () => {
     const { writer, arrived, start } = writing({ to: 1 })
     const run = start(2, 1, 2, 2 * CHUNK)
