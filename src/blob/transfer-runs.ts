@@ -32,7 +32,7 @@ const WATCH_MS = 200
 /** So long it is waited for others to be found before leave is asked for. */
 const SETTLE_MS = 100
 /** So long it takes until it counts what peers have gained. */
-const GAINED_MS = 5
+const GAINED_MS = 25
 /** So long news of the swarm are waited for when nobody has what is missing. */
 const NEWS_MS = 5_000
 export interface RunsEvents extends ChunkWriterEvents {

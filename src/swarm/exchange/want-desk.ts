@@ -46,9 +46,9 @@ export interface WantDeskLimits {
 
 export const WANT_LIMITS: WantDeskLimits = {
   maxWantsPerPeer: 512,
-  newsMsPerPeer: 8,
+  newsMsPerPeer: 16,
   minNewsMs: 20,
-  maxNewsMs: 250,
+  maxNewsMs: 300,
   firstNewsMs: 1,
   mapMs: 50,
 }
