@@ -118,7 +118,11 @@ export class Filling implements SwarmEvents {
       { partial, chunks, trust, clock, log, metrics, events, sharing, tracer, span },
       { offset: init.offset },
     )
-    this.gate = new ReadGate({ partial, chunks, trust, runs: this.runs, clock }, { holdBackMs: init.holdBackMs })
+    const { runs } = this
+    this.gate = new ReadGate(
+      { partial, chunks, trust, runs, onItsWay: runs.onItsWay, clock },
+      { holdBackMs: init.holdBackMs },
+    )
   }
 
   /** Whether anything here rests on the word of peers. */

@@ -125,7 +125,9 @@ export class PeerPolicy {
   get #hasRoom(): boolean {
     const { plan, peersBytesPerSecond } = this.#draft.snapshot
     let asked = 0
-    for (const run of this.#draft.runs) if (run.kind === 'peer') asked += run.end - run.next
+    for (const { kind, view, next, end } of this.#draft.runs) {
+      if (kind === 'peer' && (view?.silentMs ?? 0) < SILENT_MS) asked += end - next
+    }
     return asked < Math.max(MIN_ASKED, (peersBytesPerSecond * AHEAD_SECONDS) / plan.chunkBytes)
   }
 

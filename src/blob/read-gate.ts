@@ -12,6 +12,7 @@ import type { WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
 import type { Abortable, ChunkHash, PartialBlob } from './ports.ts'
+import type { RunSet } from './run-set.ts'
 import type { TransferRuns } from './transfer-runs.ts'
 
 /** How often it is asked again whether a reader that waits is served best by the runs there are. */
@@ -39,7 +40,8 @@ export interface ReadGateComponents {
   readonly partial: PartialBlob
   readonly chunks: ChunkStates
   readonly trust: ChunkTrust
-  readonly runs: Pick<TransferRuns, 'schedule' | 'isOnItsWay' | 'readableWithin' | 'bytesBeingWritten'>
+  readonly runs: Pick<TransferRuns, 'schedule'>
+  readonly onItsWay: Pick<RunSet, 'isOnItsWay' | 'readableWithin' | 'bytesBeingWritten'>
   readonly clock: Clock
 }
 
@@ -216,22 +218,22 @@ export class ReadGate {
 
   /** The first byte from `position` on that may not be read from disk yet, looked for no further than is asked. */
   #readableUntil(position: number, bytes: number): number {
-    const { partial, chunks, trust, runs } = this.#components
+    const { partial, chunks, trust, onItsWay } = this.#components
     const { plan } = partial
     if (this.#end !== undefined) return plan.size
     const last = plan.count - 1
     const enough = position + Math.min(bytes, MAX_READ_BYTES)
     let index = chunkAt(plan, position)
     while (index < last && chunkStart(plan, index) < enough && trust.isReadable(index)) index += 1
-    const within = index < last ? (runs.readableWithin(index) ?? chunks.reached(index)) : undefined
+    const within = index < last ? (onItsWay.readableWithin(index) ?? chunks.reached(index)) : undefined
     return within ?? chunkStart(plan, index)
   }
 
   /** Bytes from `position` on that may be read and are not on disk yet. */
   #arrivingAt(position: number): Uint8Array | undefined {
-    const { partial, runs } = this.#components
+    const { partial, onItsWay } = this.#components
     const heldBack = chunkStart(partial.plan, partial.plan.count - 1)
-    return position < heldBack ? runs.bytesBeingWritten(position)?.subarray(0, heldBack - position) : undefined
+    return position < heldBack ? onItsWay.bytesBeingWritten(position)?.subarray(0, heldBack - position) : undefined
   }
 
   #headAt(position: number): Uint8Array | undefined {
@@ -246,7 +248,7 @@ export class ReadGate {
 
   async #progressAt(position: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { partial, runs, clock } = this.#components
+    const { partial, runs, onItsWay, clock } = this.#components
     const progress = Promise.withResolvers<void>()
     const waiter: Waiter = { position, since: clock(), wake: progress.resolve }
     const onAbort = (): void => progress.reject(signal.reason)
@@ -255,7 +257,7 @@ export class ReadGate {
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       // A reader that keeps up with the origin waits thousands of times a second.
-      if (!runs.isOnItsWay(chunkAt(partial.plan, position))) runs.schedule()
+      if (!onItsWay.isOnItsWay(chunkAt(partial.plan, position))) runs.schedule()
       await progress.promise
     } finally {
       clearInterval(reconsider)

@@ -1,32 +1,25 @@
 /**
- * The runs that fill one partial blob, and the sources they ask. Owns which stretch is being fetched by whom and which
- * sources are given up. Used by `Transfer` alone; what to fetch next is `chunk-scheduler`'s decision, where bytes go is
- * `ChunkWriter`'s.
+ * Fills one partial blob: what is to be fetched from whom, and what is thought of the sources. Owns the sources, the leases and the
+ * time of the next look. Used by `Transfer` alone; what to fetch next is `chunk-scheduler`'s decision, how it is fetched `RunSet`'s
+ * affair, where bytes go `ChunkWriter`'s.
  */
 import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
-import { batches } from '../util/batches.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import { raceAbort } from '../util/race-abort.ts'
-import { RateMeter } from '../util/rate-meter.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { type Snapshot, type Step, scheduleRuns, type WantedChunk } from './chunk-scheduler.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
-import { BringerBook, ChunkWriter, type ChunkWriterEvents } from './chunk-writer.ts'
+import type { ChunkWriterEvents } from './chunk-writer.ts'
 import { LeaseBook } from './lease-book.ts'
 import type { ChunkSource, Lease, LeaseAsk, PartialBlob, PeerSource, SourceBody, TransferMetrics } from './ports.ts'
-import { Run, type Stop } from './run.ts'
+import type { Run, Stop } from './run.ts'
+import { RunSet, type RunSetHooks } from './run-set.ts'
 import { snapshotOf } from './transfer-snapshot.ts'
 import type { TransferSource } from './transfer-source.ts'
 import { TransferSources } from './transfer-sources.ts'
 
-/** More than this waits in memory between a source and the disk: the source is slowed down. */
-const WRITE_QUEUE_BYTES = 512 * 1024
-/** A write costs the same however little it is: from a slow source, some is waited for. Nobody reads a peer's chunk before its end. */
-const WRITE_BYTES = 64 * 1024
-const GATHER_MS = { origin: 20, peer: 50 } as const
 /** How often it is looked whether peers are late while any runs. */
 const WATCH_MS = 200
 /** So long it is waited for others to be found before leave is asked for. */
@@ -73,28 +66,12 @@ export interface RunsInit {
   readonly offset: number
 }
 
-interface OpenedBody {
-  readonly body: SourceBody
-  /** The position up to which it was asked for. */
-  readonly end: number
-}
-
-interface Running {
-  readonly run: Run
-  readonly ended: Promise<void>
-}
-
 export class TransferRuns {
   readonly #components: RunsComponents
   readonly #offset: number
   readonly #sources = new TransferSources()
-  readonly #runs = new Map<number, Running>()
-  readonly #bringers = new BringerBook()
-  readonly #writer: ChunkWriter
+  readonly #runs: RunSet
   readonly #leases: LeaseBook
-  /** What peers bring of late. */
-  readonly #fromPeers: RateMeter
-  #lastId = 0
   #stopped = false
   readonly #beganAt: number
   #ownAt: number
@@ -107,14 +84,15 @@ export class TransferRuns {
     this.#offset = init.offset
     this.#ownAt = components.clock()
     this.#beganAt = this.#ownAt
-    const { partial, chunks, metrics, events } = components
-    const runs = (): Iterable<Run> => this.#all()
-    const cutShort = (run: Run): Promise<void> => this.#cutShort(run)
-    const overtake = (run: Run): Promise<void> => this.#overtake(run)
-    const bringers = this.#bringers
-    this.#fromPeers = new RateMeter(components.clock())
-    this.#leases = new LeaseBook(components, { chunks: partial.plan.count })
-    this.#writer = new ChunkWriter({ partial, chunks, metrics, events, runs, cutShort, overtake, bringers })
+    this.#leases = new LeaseBook(components, { chunks: components.partial.plan.count })
+    const hooks: RunSetHooks = {
+      overtaken: (source) => {
+        if (source.wasLate()) this.#stalled(source)
+      },
+      ended: (run, first, failure) => this.#judge(run, first, failure),
+      moved: () => this.schedule(),
+    }
+    this.#runs = new RunSet({ ...components, hooks })
   }
 
   /** Whether an origin may be asked now. */
@@ -147,7 +125,7 @@ export class TransferRuns {
   removePeer(peer: PeerSource): void {
     const gone = this.#sources.removePeer(peer)
     if (gone === undefined) return
-    for (const run of this.#all()) if (run.source === gone) void this.#cutShort(run)
+    this.#runs.cutShortAll(gone)
     this.schedule()
   }
 
@@ -187,7 +165,7 @@ export class TransferRuns {
     const isPart = askedBytes !== undefined && askedBytes < plan.size
     const askedEnd = isPart ? Math.ceil(askedBytes / plan.chunkBytes) : plan.count
     const bodyEnd = isPart ? askedBytes : plan.size
-    this.#launch(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, { body, end: bodyEnd })
+    this.#runs.start(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, { body, end: bodyEnd })
   }
 
   /** Starts what is to be fetched now. */
@@ -197,36 +175,9 @@ export class TransferRuns {
     if (!this.#stopped) this.#watch()
   }
 
-  /** Whether an origin is sending the chunk just now, so that nothing is to be decided about it. */
-  isOnItsWay(index: number): boolean {
-    return this.readableWithin(index) !== undefined
-  }
-
-  /** Chunks that some source is sending just now. */
-  arriving(): ReadonlySet<number> {
-    const indexes = new Set<number>()
-    for (const run of this.#all()) if (run.next < run.end) indexes.add(run.next)
-    return indexes
-  }
-
-  /** The byte up to which chunk `index` is on disk and may be read, if an origin is sending it now. */
-  readableWithin(index: number): number | undefined {
-    for (const run of this.#all())
-      if (run.isTrusted && run.isWriterOf(index) && run.next === index && run.kept === undefined) return run.position
-    return undefined
-  }
-
-  /** What an origin has sent from `position` on and is being written to disk; nothing if it sends elsewhere. */
-  bytesBeingWritten(position: number): Uint8Array | undefined {
-    for (const run of this.#all()) {
-      if (!run.isTrusted) continue
-      let start = run.position
-      for (const piece of run.writing) {
-        if (start <= position && position < start + piece.length) return piece.subarray(position - start)
-        start += piece.length
-      }
-    }
-    return undefined
+  /** What is on its way, for those who read it meanwhile. */
+  get onItsWay(): Pick<RunSet, 'isOnItsWay' | 'arriving' | 'readableWithin' | 'bytesBeingWritten'> {
+    return this.#runs
   }
 
   /**
@@ -236,7 +187,7 @@ export class TransferRuns {
    */
   rejected(index: number, faultOf: (peer: string) => 'wrong-bytes' | 'own-word' | 'none'): void {
     const { partial, metrics } = this.#components
-    const bringer = this.#bringers.take(index)
+    const bringer = this.#runs.bringers.take(index)
     const bytes = chunkEnd(partial.plan, index) - chunkStart(partial.plan, index)
     metrics.wasted(bringer?.source.kind ?? 'peer', bytes)
     metrics.rejected(bringer?.source.kind ?? 'peer')
@@ -254,7 +205,7 @@ export class TransferRuns {
 
   /** The chunk is what it should be. @returns id of the peer that brought it alone */
   accepted(index: number): string | undefined {
-    const bringer = this.#bringers.take(index)
+    const bringer = this.#runs.bringers.take(index)
     this.#leases.came(index, bringer?.source.kind ?? 'peer')
     bringer?.broughtGood()
     return bringer?.peer?.id
@@ -262,8 +213,7 @@ export class TransferRuns {
 
   /** What these peers state was contradicted: they are not asked for now. */
   doubt(peers: Iterable<string>): void {
-    const doubted = this.#sources.doubt(new Set(peers))
-    for (const run of this.#all()) if (doubted.includes(run.source)) void this.#cutShort(run)
+    for (const source of this.#sources.doubt(new Set(peers))) this.#runs.cutShortAll(source)
   }
 
   /** The answer to what was asked for. */
@@ -287,11 +237,7 @@ export class TransferRuns {
     this.#stopped = true
     clearTimeout(this.#timer)
     clearTimeout(this.#listening)
-    for (const run of this.#all()) if (run.next < run.end) run.stop.abort(new DOMException(reason, 'AbortError'))
-  }
-
-  *#all(): Generator<Run> {
-    for (const { run } of this.#runs.values()) yield run
+    this.#runs.stop(reason)
   }
 
   // ------------------------------------------------------------------------------------------------- what to fetch
@@ -306,11 +252,11 @@ export class TransferRuns {
       ownAt: this.#ownAt,
       offset: this.#offset,
       sources: this.#sources.usable(now),
-      runs: [...this.#all()].filter((run) => run.next < run.end),
+      runs: this.#runs.fetching(),
       chunks,
       trust,
-      bringers: this.#bringers,
-      peersBytesPerSecond: this.#fromPeers.bytesPerSecond(now),
+      bringers: this.#runs.bringers,
+      peersBytesPerSecond: this.#runs.peersBytesPerSecond(now),
       wanted: events.wanted(),
       leases: sharing.isNeeded ? this.#leases.view(now, this.#isSettled(now)) : undefined,
     })
@@ -324,7 +270,7 @@ export class TransferRuns {
   #carryOutStep(step: Step): void {
     if (step.type === 'start') {
       const source = this.#sources.byId(step.source)
-      if (source !== undefined) this.#launch(source, step, new AbortController())
+      if (source !== undefined) this.#runs.start(source, step, new AbortController())
       if (step.isSpare) this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
       return
     }
@@ -335,12 +281,12 @@ export class TransferRuns {
       this.#components.sharing.ask(ask)
       return
     }
-    const run = this.#runs.get(step.run)?.run
+    const run = this.#runs.of(step.run)
     if (run === undefined) return
     if (step.type === 'resize') run.end = Math.min(run.askedEnd, Math.max(run.next, step.to))
     else if (run.isTrusted) {
       run.source.rests(this.#components.clock())
-      void this.#cutShort(run)
+      void this.#runs.cutShort(run)
     } else this.#stalled(run.source)
   }
 
@@ -353,7 +299,7 @@ export class TransferRuns {
     if (now < this.#beganAt + SETTLE_MS) times.push(this.#beganAt + SETTLE_MS)
     // What others were given leave for may not come.
     if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) times.push(now + WATCH_MS)
-    if ([...this.#all()].some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
+    if (this.#runs.all().some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
     else if (this.#runs.size === 0 && chunks.absentCount > 0) {
       if (this.#newsUntil > now) times.push(Math.min(this.#newsUntil, now + WATCH_MS))
       if (times.length === 0) return this.#components.events.failed(this.#sources.reason)
@@ -361,118 +307,18 @@ export class TransferRuns {
     if (times.length > 0) this.#timer = setTimeout(() => this.schedule(), Math.max(1, Math.min(...times) - now)).unref()
   }
 
-  // --------------------------------------------------------------------------------------------------- fetching it
-
-  #launch(
-    source: TransferSource,
-    { from, to, askedEnd, isSpare }: { from: number; to: number; askedEnd: number; isSpare: boolean },
-    stop: Stop,
-    opened?: OpenedBody,
-  ): void {
-    const { chunks, partial, clock } = this.#components
-    const isFresh = !isSpare && chunks.of(from) === 'absent'
-    const run = new Run({
-      id: ++this.#lastId,
-      source,
-      stop,
-      askedEnd,
-      isExtra: [...this.#all()].some((other) => other.isTrusted),
-      isSpare,
-      startedAt: clock(),
-      next: from,
-      end: to,
-      position: (isFresh ? chunks.reached(from) : undefined) ?? chunkStart(partial.plan, from),
-    })
-    const { promise: ended, resolve } = Promise.withResolvers<void>()
-    this.#runs.set(run.id, { run, ended })
-    const { tracer, span: parent } = this.#components
-    const { kind, id } = source.source
-    const attributes = { 'shoal.source': kind, 'shoal.source_id': id, 'shoal.chunk': from, 'shoal.spare': isSpare }
-    const span = tracer.startSpan('run', attributes, { parent })
-    void tracer.within(span, () => this.#carryOut(run, opened, span)).then(resolve)
-  }
-
-  async #carryOut(run: Run, opened: OpenedBody | undefined, span: Span): Promise<void> {
-    const first = run.next
-    let failure: unknown
-    try {
-      // A source that ignores the end of its run must not hold up the transfer.
-      await raceAbort(this.#fetch(run, opened), run.stop.signal)
-    } catch (error) {
-      failure = error
-      run.stop.abort(error)
-    }
-    await run.written.catch(() => undefined)
-    this.#runs.delete(run.id)
-    this.#judge(run, first, failure)
-    span.set({ 'shoal.bytes': run.received, 'shoal.chunks': run.next - first, 'shoal.cut': run.isCut })
-    span.end(run.isCut || run.next >= run.end ? undefined : failure)
-    this.#writer.leave(run)
-    this.schedule()
-  }
-
-  async #fetch(run: Run, opened: OpenedBody | undefined): Promise<void> {
-    const { partial, clock } = this.#components
-    const { plan } = partial
-    const isToTheEnd = run.askedEnd === plan.count && run.isTrusted
-    const end = isToTheEnd ? undefined : chunkEnd(plan, run.askedEnd - 1)
-    const body =
-      opened?.body ??
-      (await run.source.source.open(
-        { start: run.position, end },
-        {
-          signal: run.stop.signal,
-          onAsked: () => {
-            run.lastByteAt = clock()
-          },
-        },
-      ))
-    run.lastByteAt ??= clock()
-    if (body.totalSize !== undefined && body.totalSize !== plan.size) {
-      const detail = { before: plan.size, now: body.totalSize }
-      throw new ShoalError('DIGEST_MISMATCH', 'the blob has another size than what is here of it', { detail })
-    }
-    if (body.ignoresRange === true) run.source.foundWithoutRanges()
-    const stop = (): void => run.stop.abort(new DOMException('enough', 'AbortError'))
-    const gatherMs = run.isTrusted ? GATHER_MS.origin : GATHER_MS.peer
-    const gathering = { maxBytes: WRITE_QUEUE_BYTES, enoughBytes: WRITE_BYTES, gatherMs, stop }
-    for await (const batch of batches(body.bytes, gathering)) {
-      const before = run.next
-      await this.#writer.take(run, batch)
-      run.lastByteAt = clock()
-      if (!run.isTrusted) this.#fromPeers.add(bytesOf(batch), run.lastByteAt)
-      if (run.next > before && run.askedEnd > run.end) this.schedule()
-      // A body that is to be read to its end is, so that its connection can be used again.
-      if (run.next >= run.end && run.end < run.askedEnd) return
-    }
-    if (plan.size === 0) this.#writer.arrived(run)
-    // The rest of the chunk that it ends in was not asked for.
-    if (opened !== undefined && run.position >= opened.end) run.isCut = true
-    else if (run.next < run.end)
-      throw new ShoalError(run.isTrusted ? 'ORIGIN_MISBEHAVED' : 'PEER_MISBEHAVED', 'the body ended early')
-  }
-
-  async #cutShort(run: Run): Promise<void> {
-    run.isCut = true
-    run.stop.abort(new DOMException('somebody else was faster', 'AbortError'))
-    await this.#runs.get(run.id)?.ended
-  }
-
-  async #overtake(run: Run): Promise<void> {
-    if (run.source.wasLate()) this.#stalled(run.source)
-    await this.#cutShort(run)
-  }
+  // ----------------------------------------------------------------------------------------- what is thought of sources
 
   #stalled(source: TransferSource): void {
     source.peer?.report({ type: 'stalled' })
     if (source.stalled(this.#components.clock())) {
       this.#giveUp(source, new ShoalError('STALLED', 'the peer sends nothing, or too slowly'))
-    } else for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
+    } else this.#runs.cutShortAll(source)
   }
 
   #giveUp(source: TransferSource, error: ShoalError): void {
     source.error ??= error
-    for (const run of this.#all()) if (run.source === source) void this.#cutShort(run)
+    this.#runs.cutShortAll(source)
   }
 
   #judge(run: Run, first: number, failure: unknown): void {
@@ -494,21 +340,17 @@ export class TransferRuns {
       if (!gained) this.#extendBefore(run)
       return
     }
-    const hasOthers = this.#newsUntil > now || [...this.#all()].some((other) => !other.isTrusted)
+    const hasOthers = this.#newsUntil > now || this.#runs.all().some((other) => !other.isTrusted)
     run.source.failed(error, { now, gained, hasOthers, from: run.next, to: run.end })
     if (run.isTrusted && !this.hasOrigin) this.#components.events.originOut()
   }
 
   /** Gives what `failed` was to fetch back to the run that was cut short for it. */
   #extendBefore(failed: Run): void {
-    for (const run of this.#all()) {
+    for (const run of this.#runs.all()) {
       if (!run.isTrusted || run.end !== failed.next || run.next >= run.end) continue
       run.end = Math.min(run.askedEnd, failed.end)
       return
     }
   }
-}
-
-function bytesOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0)
 }

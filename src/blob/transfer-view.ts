@@ -34,7 +34,7 @@ export interface TransferView {
 /** As `TransferView`. */
 export function viewOfChunks(filling: Filling): Pick<TransferView, 'chunkMap'> & { readonly storeBytes: number } {
   const { chunks, provenance, partial, runs } = filling
-  const arriving = runs.arriving()
+  const arriving = runs.onItsWay.arriving()
   const chunkMap: [ChunkMark, number][] = []
   let storeBytes = 0
   for (let index = 0; index < chunks.count; index++) {

@@ -27,8 +27,8 @@ function gateOf(disk: { waits: Promise<void> }) {
       partial: { plan, read } as unknown as PartialBlob,
       chunks,
       trust: new ChunkTrust({ chunks, book, hashOf: () => undefined }),
-      runs: {
-        schedule: () => {},
+      runs: { schedule: () => {} },
+      onItsWay: {
         isOnItsWay: () => false,
         readableWithin: () => undefined,
         bytesBeingWritten: () => undefined,
