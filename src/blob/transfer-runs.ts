@@ -296,9 +296,11 @@ export class TransferRuns {
     const { chunks, clock } = this.#components
     const now = clock()
     const times = this.#sources.wakeTimes(now)
-    if (now < this.#beganAt + SETTLE_MS) times.push(this.#beganAt + SETTLE_MS)
-    // What others were given leave for may not come.
-    if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) times.push(now + WATCH_MS)
+    if (this.#components.sharing.isNeeded && this.hasOrigin && chunks.absentCount > 0) {
+      if (now < this.#beganAt + SETTLE_MS) times.push(this.#beganAt + SETTLE_MS)
+      // What others were given leave for may not come.
+      times.push(now + WATCH_MS)
+    }
     if (this.#runs.all().some((run) => !run.isTrusted || run.isSpare)) times.push(now + WATCH_MS)
     else if (this.#runs.size === 0 && chunks.absentCount > 0) {
       if (this.#newsUntil > now) times.push(Math.min(this.#newsUntil, now + WATCH_MS))
