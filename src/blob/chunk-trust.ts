@@ -37,6 +37,11 @@ export class ChunkTrust {
     this.#components = components
   }
 
+  /** Chunks that are here as an origin sent them to this agent. */
+  get ownCount(): number {
+    return this.#components.book.own.size
+  }
+
   /** Whether a reader may have the chunk, unless it is the last one. */
   isReadable(index: number): boolean {
     const { chunks, book, hashOf } = this.#components

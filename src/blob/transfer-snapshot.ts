@@ -9,7 +9,10 @@ import type { TransferSource } from './transfer-source.ts'
 
 /** Signers that nothing has confirmed are believed with so many chunks while the origin can be asked. */
 const MAX_RISKS = 2
-/** Of chunks that members say they got from the origin, one of them is believed with so many times what each would have to fetch. */
+/**
+ * Where agents share the origin, each fetches about as much as this one: a member is believed with so many times the chunks that this
+ * agent got from there, none of which contradicted it.
+ */
 const FAIR_SHARES = 2
 /** An origin that brought nothing for so long confirms nobody. */
 const CONFIRM_MS = 1_500
@@ -71,8 +74,7 @@ class Risks {
 
   constructor(parts: SnapshotParts) {
     this.#parts = parts
-    const share = (FAIR_SHARES * parts.plan.count) / (parts.leases?.members ?? 1)
-    this.#fairShare = Math.max(MAX_RISKS, Math.ceil(share))
+    this.#fairShare = MAX_RISKS + FAIR_SHARES * parts.trust.ownCount
   }
 
   /** As `SignerShare.leaves`. */
