@@ -16,14 +16,14 @@ ExecStart=
 ExecStart=${join(root, 'bin/shoal')} agent
 Environment=SHOAL_FACADE__LISTEN=127.0.0.1:0 SHOAL_SWARM__SECRET_FILE=/run/credentials/shoal.service/secret
 LoadCredential=secret:/run/units/secret
-WatchdogSec=6s
+WatchdogSec=15s
 StandardOutput=append:/run/agent
 StandardError=append:/run/agent
 `
 
 const SCRIPT = `
 show() { systemctl show shoal -p "$1" --value; }
-until_is() { for i in $(seq 200); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; echo "$1 is $(show "$1"), not $2"; }
+until_is() { for i in $(seq 600); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; echo "$1 is $(show "$1"), not $2"; }
 systemctl start shoal
 echo "started: $(show ActiveState), restarts $(show NRestarts)"
 grep -c '"msg":"ready"' /run/agent
@@ -31,7 +31,7 @@ echo "user: $(ps -o user= -p "$(show MainPID)"), of the data $(stat -c '%U %a' /
 echo "rights: $(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$(show MainPID)/status")"
 pid=$(show MainPID)
 systemctl reload shoal
-for i in $(seq 100); do grep -q '"msg":"configuration read again"' /run/agent && break; sleep 0.1; done
+for i in $(seq 600); do grep -q '"msg":"configuration read again"' /run/agent && break; sleep 0.1; done
 [ "$(show MainPID)" = "$pid" ] && echo "reloaded: $(grep -c '"msg":"configuration read again"' /run/agent)"
 systemctl kill -s KILL shoal
 until_is NRestarts 1
@@ -85,8 +85,8 @@ describe.skipIf(unavailable !== undefined)(
       await writeFile(join(dir, 'units/shoal.service.d/test.conf'), SECTIONS)
       await writeFile(join(dir, 'units/secret'), 'a secret of this test\n', { mode: 0o600 })
       await writeFile(join(dir, 'script'), SCRIPT)
-      said = await run('sh', [BOOT, join(dir, 'units'), join(dir, 'script')], { timeoutMs: 90_000 })
-    }, 100_000)
+      said = await run('sh', [BOOT, join(dir, 'units'), join(dir, 'script')], { timeoutMs: 240_000 })
+    }, 250_000)
     afterAll(() => rm(dir, { recursive: true, force: true }))
 
     it('counts as started once the agent is ready', () => {
