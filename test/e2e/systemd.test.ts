@@ -13,7 +13,7 @@ const MOST_EXPOSURE = 1.6
 
 const SECTIONS = `[Service]
 ExecStart=
-ExecStart=${join(root, 'bin/shoal')} agent
+ExecStart=/run/checkout/bin/shoal agent
 Environment=SHOAL_FACADE__LISTEN=127.0.0.1:0 SHOAL_SWARM__SECRET_FILE=/run/credentials/shoal.service/secret
 LoadCredential=secret:/run/units/secret
 WatchdogSec=15s
@@ -85,7 +85,7 @@ describe.skipIf(unavailable !== undefined)(
       await writeFile(join(dir, 'units/shoal.service.d/test.conf'), SECTIONS)
       await writeFile(join(dir, 'units/secret'), 'a secret of this test\n', { mode: 0o600 })
       await writeFile(join(dir, 'script'), SCRIPT)
-      said = await run('sh', [BOOT, join(dir, 'units'), join(dir, 'script')], { timeoutMs: 240_000 })
+      said = await run('sh', [BOOT, join(dir, 'units'), join(dir, 'script'), root], { timeoutMs: 240_000 })
     }, 250_000)
     afterAll(() => rm(dir, { recursive: true, force: true }))
 
