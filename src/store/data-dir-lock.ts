@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ShoalError } from '../errors.ts'
 import { toStoreError } from './file-errors.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** Primary result codes: https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5
@@ -30,12 +31,13 @@ export class DataDirLock implements Disposable {
   acquire(): void {
     if (this.#database !== undefined) return
     try {
-      mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
+      makeDirectory(this.#dir)
       this.#database = this.#begin()
       held.add(this.#database)
       this.#notePid()
     } catch (error) {
-      throw toStoreError(error, `the data directory ${this.#dir} cannot be used`)
+      const reason = error instanceof Error ? error.message : String(error)
+      throw toStoreError(error, `store.dir: the data directory ${this.#dir} cannot be used: ${reason}`)
     }
   }
 

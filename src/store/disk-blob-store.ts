@@ -9,7 +9,7 @@
  * order, under a lock of its own; the index is what the rest of the agent sees, and changes at once. Holds sha256 digests
  * only: others are never here, and are refused with UNSUPPORTED when they are to be stored.
  */
-import { type FileHandle, mkdir, rm } from 'node:fs/promises'
+import { type FileHandle, rm } from 'node:fs/promises'
 import { type ChunkPlan, planChunks } from '../blob/chunk-plan.ts'
 import type { Abortable, BlobReader, ChunkHash, ContentEvents, PartialBlob, StoredBlob } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
@@ -26,6 +26,7 @@ import { FreeSpace } from './free-space.ts'
 import { type Collectable, type Collected, GarbageCollector } from './garbage-collector.ts'
 import type { HashPool } from './hash-pool.ts'
 import { KeyedLock } from './keyed-lock.ts'
+import { makeDirectory } from './make-directory.ts'
 import type { DamageReason, ManagedBlobStore, StoreUsage, VerifyEvent } from './managed-blob-store.ts'
 import { DiskPartialBlob } from './partial-blob.ts'
 import { PartialDirectory } from './partial-directory.ts'
@@ -99,9 +100,8 @@ export class DiskBlobStore implements ManagedBlobStore {
 
   async start(): Promise<void> {
     await storing('the data directory cannot be used', async () => {
-      // Content of private repositories is nobody else's on this host.
-      await mkdir(this.#paths.blobs, { recursive: true, mode: 0o700 })
-      await mkdir(this.#paths.partials, { recursive: true, mode: 0o700 })
+      makeDirectory(this.#paths.blobs)
+      makeDirectory(this.#paths.partials)
       await this.#partials.scan()
       await this.#index.open()
       // A crash came between the rename and the removal of the log, or the blob was stored in another way.

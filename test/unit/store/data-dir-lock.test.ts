@@ -38,6 +38,7 @@ describe('DataDirLock', () => {
 
   it('says that a directory cannot be used', async () => {
     await writeFile(dir, 'a file')
-    expect(() => new DataDirLock({ dir }).acquire()).toThrow(expect.objectContaining({ code: 'STORE_FAILED' }))
+    const unusable = { code: 'STORE_FAILED', message: expect.stringMatching(`^store\\.dir: .*${dir}.*EEXIST`) }
+    expect(() => new DataDirLock({ dir }).acquire()).toThrow(expect.objectContaining(unusable))
   })
 })
