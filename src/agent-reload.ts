@@ -73,18 +73,18 @@ export class AgentReload {
 
   async #apply(next: Config): Promise<void> {
     const { live, log, store, origin, swarm } = this.#components
-    const { applied, needRestart, effective } = mergeConfig(live.config, next)
+    const { applied, needRestart, secretNeedsRestart, effective } = mergeConfig(live.config, next)
     // The files that it names may hold something else, also when it is the same itself.
     const keys = effective.swarm.enabled ? await readSwarmKeys(effective.swarm) : []
     const settings = originSettings(effective, keys[0])
-    const hasOtherSecret = !isDeepStrictEqual(keys, this.#keys)
+    const secret = secretNeedsRestart ? 'needs restart' : secretState(this.#keys, keys)
 
     live.replace(effective)
     this.#keys = keys
     log.configure(effective.log)
     origin.configure(settings)
     swarm?.configure({ ...effective.swarm, keys })
-    const fields = { applied, needRestart, secret: hasOtherSecret ? 'changed' : 'same' }
+    const fields = { applied, needRestart, secret }
     if (needRestart.length > 0) log.warn(fields, 'configuration read again: some of it needs a restart')
     else log.info(fields, 'configuration read again')
     if (applied.includes('store.quota')) await this.#setQuota(store, effective.store.quota)
@@ -97,4 +97,12 @@ export class AgentReload {
       this.#components.log.warn({ err: error }, 'what is above the new quota could not be removed')
     }
   }
+}
+
+type Keys = readonly Uint8Array[]
+
+/** Of what is in force. */
+function secretState(before: Keys, after: Keys): 'none' | 'same' | 'changed' {
+  if (!isDeepStrictEqual(before, after)) return 'changed'
+  return after.length === 0 ? 'none' : 'same'
 }

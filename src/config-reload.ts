@@ -27,15 +27,21 @@ const LIVE: ReadonlySet<string> = new Set([
 /** Live between one secret and another: whether there is a swarm at all is decided at the start. */
 const SECRETS: ReadonlySet<string> = new Set(['swarm.secret', 'swarm.secretFile', 'swarm.previousSecretFile'])
 
-/** @param key such as `store.quota` @returns whether an agent that runs takes it over */
-export function isLive(key: string): boolean {
-  return LIVE.has(key) || SECRETS.has(key)
+/**
+ * Whether an agent that runs takes the key over: `another`, one secret for another, but neither the first nor none.
+ * @param key such as `store.quota`
+ */
+export function takenOver(key: string): 'always' | 'another' | 'never' {
+  if (SECRETS.has(key)) return 'another'
+  return LIVE.has(key) ? 'always' : 'never'
 }
 
 export interface ConfigChanges {
   /** Names of keys, such as `store.quota`. */
   readonly applied: readonly string[]
   readonly needRestart: readonly string[]
+  /** Whether the secret is among them: the first one, or none where there was one. */
+  readonly secretNeedsRestart: boolean
   /** The configuration that is in force with what can be applied. */
   readonly effective: Config
 }
@@ -61,7 +67,8 @@ export function mergeConfig(inForce: Config, next: Config): ConfigChanges {
     }
     effective[section] = merged
   }
-  return { applied, needRestart, effective: effective as unknown as Config }
+  const secretNeedsRestart = needRestart.some((name) => SECRETS.has(name))
+  return { applied, needRestart, secretNeedsRestart, effective: effective as unknown as Config }
 }
 
 function hasSecret({ swarm }: Config): boolean {

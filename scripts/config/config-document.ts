@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { configSchema } from '../../src/config.ts'
-import { isLive } from '../../src/config-reload.ts'
+import { takenOver } from '../../src/config-reload.ts'
 import {
   address,
   agentAddress,
@@ -26,7 +26,8 @@ sections, one between words: \`SHOAL_SWARM__SECRET_FILE\`) and \`--set store.quo
 \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\`.
 
 An agent that gets SIGHUP (\`systemctl reload shoal\`) reads it again. Keys marked *live* are taken over at once, the others are named in the log and wait for a
-restart; a configuration with an error changes nothing.
+restart; a configuration with an error changes nothing. One secret is exchanged for another at once, but the first one waits for a restart, and so does none where
+there was one: whether there is a swarm is decided at the start. In the log \`"secret"\` is \`changed\`, \`same\`, \`none\`, or \`needs restart\`.
 
 Sizes are \`512MiB\` or \`50GiB\` (1024) or \`20GB\` (1000), durations \`500ms\`, \`30s\`, \`5m\`, \`1.5h\` or \`7d\`; an address is \`host:port\` or \`[ipv6]:port\`, and
 port 0 takes a free one, which the agent then reports.
@@ -45,12 +46,14 @@ const NAMES = new Map<unknown, string>([
   [registry, 'registry'],
 ])
 
+const RELOAD = { always: 'live', another: 'live, not the first', never: '' }
+
 export interface ConfigKey {
   readonly name: string
   readonly type: string
   /** As it would stand in the file; undefined: none. */
   readonly fallback: string | undefined
-  readonly live: boolean
+  readonly reload: ReturnType<typeof takenOver>
   readonly meaning: string
 }
 
@@ -67,8 +70,8 @@ export function configDocument(): string {
 }
 
 function table(keys: readonly ConfigKey[]): string {
-  const rows = keys.map(({ name, type, fallback, live, meaning }) =>
-    [`\`${name}\``, type, fallback === undefined ? '' : `\`${fallback}\``, live ? 'live' : '', meaning].join(' | '),
+  const rows = keys.map(({ name, type, fallback, reload, meaning }) =>
+    [`\`${name}\``, type, fallback === undefined ? '' : `\`${fallback}\``, RELOAD[reload], meaning].join(' | '),
   )
   return ['key | type | default | reload | meaning', '--- | --- | --- | --- | ---', ...rows]
     .map((row) => `| ${row} |\n`)
@@ -86,7 +89,7 @@ function sectionKeys(section: z.ZodObject, prefix: string): ConfigKey[] {
       name,
       type: typeOf(inner, name),
       fallback: fallback === undefined ? undefined : textOf(fallback),
-      live: isLive(name.split('.').slice(0, 2).join('.')),
+      reload: takenOver(name.split('.').slice(0, 2).join('.')),
       meaning: description,
     }
     const { valueType } = inner instanceof z.ZodRecord ? inner.def : {}

@@ -47,7 +47,7 @@ describe('an agent that is sent SIGHUP', () => {
       level: 40,
       applied: ['store.quota', 'origin.allow'],
       needRestart: ['facade.idleClient'],
-      secret: 'same',
+      secret: 'none',
     })
     expect((await agent.status()).store.quotaBytes).toBe(12 * 1024 ** 2)
     expect(agent.pid).toBe(pid)

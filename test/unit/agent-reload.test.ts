@@ -50,6 +50,27 @@ describe('AgentReload', () => {
     expect(lines.join()).not.toContain(SECRET)
   })
 
+  it('says of the secret what holds: there is none, it is the same, it changed, or it waits for a restart', async () => {
+    const stated = async (before: object, ...steps: object[]): Promise<unknown[]> => {
+      const { reload, lines } = build({ swarm: before })
+      const said: unknown[] = []
+      for (const swarm of steps) {
+        await reload.reload(() => parseConfig({ swarm }))
+        said.push((JSON.parse(lines.at(-1) ?? '') as { secret: unknown }).secret)
+      }
+      return said
+    }
+    expect(await stated({}, {}, { secret: SECRET }, {})).toEqual(['none', 'needs restart', 'none'])
+    const other = { secret: `${SECRET}x` }
+    // the first reload reads what the agent was not told of here
+    expect(await stated({ secret: SECRET }, { secret: SECRET }, { secret: SECRET }, other, {})).toEqual([
+      'changed',
+      'same',
+      'changed',
+      'needs restart',
+    ])
+  })
+
   it('changes nothing when a file that the new configuration names cannot be read', async () => {
     const { live, reload, origins, swarms, quotas, outcomes } = build({ swarm: { secret: SECRET } })
     const before = live.config
