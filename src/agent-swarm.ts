@@ -166,13 +166,20 @@ export async function openSwarm(
     DIAL_BACK_TIMING,
   )
   const announcer = new Announcer({ content, directory })
+  const listening = <T extends { readonly id: string; readonly address: string }>(peer: T): T => ({
+    ...peer,
+    address: node.listeningAddress(peer.id) ?? peer.address,
+  })
   // Not even on loopback: any user of this host could be a peer there, pull what others may and answer for tags.
   const isMember = keys.length > 0 || config.allowPeers.length > 0 || config.open
   return {
     swarm: isMember ? swarm : noSwarm,
-    fleet: isMember ? fleet : undefined,
-    diagnostics: new SwarmDiagnostics({ members: node, dialBack, refusals: () => node.refusals }, { isMember }),
-    view: { self: node.self, peers: () => ledger.peers(), bans: () => ledger.bans() },
+    fleet: isMember ? { hosts: () => fleet.hosts().map(listening), ask: (...asked) => fleet.ask(...asked) } : undefined,
+    diagnostics: new SwarmDiagnostics(
+      { members: () => [...node.connected.values()].map(listening), dialBack, refusals: () => node.refusals },
+      { isMember },
+    ),
+    view: { self: node.self, peers: () => ledger.peers().map(listening), bans: () => ledger.bans() },
     get figures() {
       return {
         isMember,

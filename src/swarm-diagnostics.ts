@@ -2,10 +2,11 @@ import type { Abortable } from './blob/ports.ts'
 import { toShoalError } from './errors.ts'
 import type { ReachReport, SwarmDiagnosis } from './facade/diagnosis-api.ts'
 import type { DialBack } from './swarm/dial-back.ts'
-import type { Member, Members } from './swarm/swarm-ports.ts'
+import type { Member } from './swarm/swarm-ports.ts'
 
 export interface SwarmDiagnosticsComponents {
-  readonly members: Pick<Members, 'connected'>
+  /** Those that are connected now; addresses are for people. */
+  readonly members: () => readonly Member[]
   readonly dialBack: Pick<DialBack, 'ask'>
   readonly refusals: () => Readonly<Record<string, number>>
 }
@@ -24,7 +25,7 @@ export class SwarmDiagnostics {
   }
 
   async diagnose(options: Abortable): Promise<SwarmDiagnosis> {
-    const members = [...this.#components.members.connected.values()]
+    const members = this.#components.members()
     const asked = shuffled(members).slice(0, ASKED)
     const reach = await Promise.all(asked.map((member) => this.#ask(member, options)))
     return {

@@ -56,7 +56,7 @@ export interface SwarmStatus {
 /** Another agent, connected now or not long ago. */
 export interface PeerStatus {
   readonly id: string
-  /** Of the last connection's other end. */
+  /** Where it listens, as far as it said so; else of the last connection's other end. */
   readonly address: string
   readonly zone: string
   /** Of Shoal. */

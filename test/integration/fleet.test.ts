@@ -50,6 +50,17 @@ it('agents of a fleet see each other, and what each got from whom', async () => 
   expect(sum(ofTaker.map(({ sentBytes }) => sentBytes))).toBeGreaterThanOrEqual(BYTES)
 })
 
+it('agents show each other where they listen, whoever of them connected', async () => {
+  await using fleet = await Fleet.start({ count: 3, start: (swarm) => TestAgent.start({ origins: [], swarm }) })
+  const statuses = await Promise.all(fleet.agents.map((agent) => agent.status()))
+  const listening = statuses.map(({ listening }) => listening.swarm[0] ?? '')
+  for (const [index, agent] of fleet.agents.entries()) {
+    const seen = async (): Promise<string[]> => (await agent.peers()).peers.map(({ address }) => address).toSorted()
+    // what they tell of themselves comes after the connection
+    await expect.poll(seen).toEqual(listening.toSpliced(index, 1).toSorted())
+  }
+})
+
 async function idsOf(agents: readonly TestAgent[]): Promise<(string | undefined)[]> {
   return Promise.all(agents.map(async (agent) => (await agent.status()).swarm?.id))
 }

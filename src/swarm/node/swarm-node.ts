@@ -34,6 +34,7 @@ import { DuplicateConnections } from './duplicate-connections.ts'
 import { boundAnswers, MAX_PROVIDERS_TOLD } from './kad-bounds.ts'
 import type { KnownPeers } from './known-peers.ts'
 import { libp2pOptions, type SwarmLibp2p } from './libp2p-options.ts'
+import { ListeningAddresses } from './listening-addresses.ts'
 import { MemberExchange } from './member-exchange.ts'
 import { RecordStore } from './record-store.ts'
 import type { SwarmTiming } from './swarm-timing.ts'
@@ -85,6 +86,7 @@ export class SwarmNode implements Members {
   readonly #exchange: MemberExchange
   readonly #duplicates: DuplicateConnections
   readonly #signerKeys = new SignerKeys()
+  readonly #listening = new ListeningAddresses()
   readonly #stopping = new AbortController()
   #keys: readonly SwarmKey[]
   #libp2p: SwarmLibp2p | undefined
@@ -152,6 +154,11 @@ export class SwarmNode implements Members {
   /** Peers turned away since the start, by reason. */
   get refusals(): Readonly<Record<Refusal, number>> {
     return this.#refusals
+  }
+
+  /** Where the peer says that it listens, `host:port`; undefined until it did. */
+  listeningAddress(id: string): string | undefined {
+    return this.#listening.of(id)
   }
 
   /** Provider records held for the swarm. */
@@ -373,6 +380,7 @@ export class SwarmNode implements Members {
   #identified({ peerId, listenAddrs, connection }: IdentifyResult): void {
     const host = parseMultiaddr(connection.remoteAddr.toString())?.host
     const texts = listenAddrs.map(withoutId)
+    this.#listening.note(peerId.toString(), texts, withoutId(connection.remoteAddr))
     const isSeen = (text: string): number => (parseMultiaddr(text)?.host === host ? 0 : 1)
     this.#components.knownPeers.note(
       peerId.toString(),
