@@ -27,6 +27,7 @@ import { SwarmDiagnostics } from './swarm-diagnostics.ts'
 import type { DirectoryCounters } from './telemetry/swarm-counters.ts'
 import { type Clock, steadyClock } from './util/clock.ts'
 import type { HostPort } from './util/host-port.ts'
+import type { Lateness } from './util/lateness.ts'
 import type { Logger } from './util/logger.ts'
 import type { Tracer } from './util/tracer.ts'
 
@@ -41,6 +42,7 @@ export interface AgentSwarmComponents {
   readonly metrics: SwarmMetrics
   readonly directoryMetrics: DirectoryCounters
   readonly tracer: Tracer
+  readonly lateness: Lateness
   readonly clock: Clock
   readonly log: Logger
 }
@@ -154,7 +156,7 @@ export async function openSwarm(
     { ...LANE_DEADLINES, connectionsPerPeer: LANE_CONNECTIONS_PER_PEER, downloadRate: config.downloadRate },
   )
   const swarm = new SwarmDirectory(
-    { members: node, directory, lane, content, ledger, metrics, clock, log },
+    { members: node, directory, lane, content, ledger, metrics, clock, log, lateness: components.lateness },
     { shareTags: config.shareTags },
   )
   const fleet = new FleetPrewarm(

@@ -53,9 +53,10 @@ import { Metrics } from './telemetry/metrics.ts'
 import { openTracing } from './telemetry/tracing.ts'
 import { TransferLog } from './telemetry/transfer-log.ts'
 import { BufferPool } from './util/buffer-pool.ts'
-import type { Clock } from './util/clock.ts'
+import { type Clock, steadyClock } from './util/clock.ts'
 import { formatHostPort, type HostPort } from './util/host-port.ts'
 import { collectorOfRuntime, IdleCollector } from './util/idle-collector.ts'
+import { OwnLateness } from './util/lateness.ts'
 import type { Logger } from './util/logger.ts'
 import { noTracer, type Tracer } from './util/tracer.ts'
 
@@ -109,6 +110,8 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const tracing = await openTracing({ log: log.child({ component: 'tracing' }) }, { environment, version, instanceId })
   if (tracing !== undefined) stack.use(tracing)
   const tracer = tracing?.tracer ?? noTracer
+  const lateness = new OwnLateness({ clock: steadyClock })
+  stack.defer(() => lateness.stop())
   const transferLog = openTransferLog(config.log.transfers, log)
   if (transferLog !== undefined) stack.use(transferLog)
 
@@ -148,6 +151,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
           prewarm: (...asked) => prewarmer.serve(...asked),
           metrics: metrics.swarm,
           tracer,
+          lateness,
           directoryMetrics: metrics.directory,
           clock,
           log,
@@ -195,6 +199,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       repositories,
       metrics: transferLog?.beside(metrics.transfers) ?? metrics.transfers,
       tracer,
+      lateness,
       onTransferEnd: (view, outcome) => {
         history.add(view, { outcome, endedAt: clock() })
         if (outcome === 'complete') pullLog.arrived(view)

@@ -8,6 +8,7 @@ import { hasCode, isOutage, ShoalError } from '../errors.ts'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
 import { lru } from '../util/lru.ts'
 import { raceAbort } from '../util/race-abort.ts'
@@ -44,6 +45,8 @@ export interface BlobServiceComponents {
   readonly sizes: StatedSizes
   readonly metrics: TransferMetrics
   readonly tracer: Tracer
+  /** Of this agent; never, where nothing is said. */
+  readonly lateness?: Lateness | undefined
   /** Told of every transfer that is over, with what it was at its end. Must not throw. */
   readonly onTransferEnd?: (view: TransferView, outcome: Outcome) => void
   readonly clock: Clock
@@ -248,7 +251,7 @@ export class BlobService implements Blobs {
     kept: number | undefined,
     options: Abortable,
   ): Promise<BlobReader> {
-    const { access, origin, store, swarm, repositories, clock, log, metrics, tracer } = this.#components
+    const { access, origin, store, swarm, repositories, clock, log, metrics, tracer, lateness } = this.#components
     const { scope, identity } = principal
     const { registry } = scope.repository
     const mismatches = this.#mismatches.get(`${registry} ${digest}`) ?? 0
@@ -269,7 +272,7 @@ export class BlobService implements Blobs {
     }
     const { headStartMs, holdBackMs } = this.#init
     const transfer = new Transfer(
-      { store, swarm, clock, log, metrics, tracer },
+      { store, swarm, clock, log, metrics, tracer, lateness },
       { digest, registry, headStartMs, holdBackMs, offset: this.#offset(digest), onEnd },
     )
     this.#transfers.set(digest, transfer)

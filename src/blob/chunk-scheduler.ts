@@ -70,6 +70,8 @@ export interface LeasesView {
   readonly quietMs: number
   /** Chunks that came from the origin without leave meanwhile. */
   readonly withoutLeave: number
+  /** As `Lateness.ms`, of this agent. */
+  readonly lateMs: number
 }
 
 export interface Snapshot {

@@ -8,6 +8,7 @@
 import { ShoalError } from '../errors.ts'
 import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
 import type { LinkedSignal } from '../util/signals.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
@@ -44,6 +45,8 @@ export interface FillingComponents {
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly tracer: Tracer
+  /** Of this agent; never, where nothing is said. */
+  readonly lateness?: Lateness | undefined
   /** Of the transfer. */
   readonly span: Span
 }
@@ -77,7 +80,7 @@ export class Filling implements SwarmEvents {
   #headStop: LinkedSignal | undefined
 
   constructor(components: FillingComponents, init: FillingInit) {
-    const { partial, clock, log, metrics, tracer, span } = components
+    const { partial, clock, log, metrics, tracer, span, lateness } = components
     this.#components = components
     this.#init = init
     this.partial = partial
@@ -115,7 +118,7 @@ export class Filling implements SwarmEvents {
       ask: (ask: LeaseAsk): void => swarm.lease(ask),
     }
     this.runs = new TransferRuns(
-      { partial, chunks, trust, clock, log, metrics, events, sharing, tracer, span },
+      { partial, chunks, trust, clock, log, metrics, events, sharing, tracer, span, lateness },
       { offset: init.offset },
     )
     const { runs } = this

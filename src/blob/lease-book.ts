@@ -1,10 +1,16 @@
 /** The leases of one transfer, and the ask that waits for its answer. Owned by `TransferRuns`. */
 import type { Clock } from '../util/clock.ts'
+import { type Lateness, onTime } from '../util/lateness.ts'
 import type { LeasesView } from './chunk-scheduler.ts'
 import type { Lease, LeaseAsk } from './ports.ts'
 
 /** An answer without a chunk says when the next ask is in order. */
 const PAUSE_MS = { min: 50, max: 5_000 } as const
+
+export interface LeaseBookComponents {
+  readonly clock: Clock
+  readonly lateness?: Lateness | undefined
+}
 
 export interface LeaseBookInit {
   readonly chunks: number
@@ -12,6 +18,7 @@ export interface LeaseBookInit {
 
 export class LeaseBook {
   readonly #clock: Clock
+  readonly #lateness: Lateness
   readonly #chunks: number
   /** By chunk, until when it is this agent's to fetch. */
   readonly #leases = new Map<number, number>()
@@ -23,8 +30,9 @@ export class LeaseBook {
   #cameAt: number
   #withoutLeave = 0
 
-  constructor(components: { readonly clock: Clock }, init: LeaseBookInit) {
+  constructor(components: LeaseBookComponents, init: LeaseBookInit) {
     this.#clock = components.clock
+    this.#lateness = components.lateness ?? onTime
     this.#chunks = init.chunks
     this.#cameAt = components.clock()
   }
@@ -70,6 +78,7 @@ export class LeaseBook {
       members: this.#members,
       quietMs: now - this.#cameAt,
       withoutLeave: this.#withoutLeave,
+      lateMs: this.#lateness.ms,
     }
   }
 

@@ -1,4 +1,6 @@
 /** What of a blob is fetched from the origin while there are other agents that may want the same. Part of `chunk-scheduler`. */
+
+import { patience } from '../util/lateness.ts'
 import type { LeasesView, SourceView } from './chunk-scheduler.ts'
 import type { PeerPolicy } from './peer-policy.ts'
 import type { ChunkRange } from './ports.ts'
@@ -10,7 +12,7 @@ const ASK_BYTES = { min: 1024 * 1024, max: 64 * 1024 * 1024 } as const
 const MAX_GAPS = 64
 /**
  * A transfer that came by nothing for so long goes to the origin without leave: a member may be given leases and fetch nothing,
- * or grant none. Later where no reader waits.
+ * or grant none. Later where no reader waits, or this agent itself is late.
  */
 const OVERDUE_MS = 3_000
 const OVERDUE_UNREAD_MS = 10_000
@@ -51,6 +53,11 @@ export class LeasePolicy {
     return this.#leases?.quietMs ?? Number.POSITIVE_INFINITY
   }
 
+  /** Milliseconds that are waited where `baseMs` would do if this agent were not late. */
+  patience(baseMs: number): number {
+    return patience(baseMs, this.#leases?.lateMs ?? 0)
+  }
+
   has(chunk: number): boolean {
     return this.#leases?.has(chunk) === true
   }
@@ -66,9 +73,11 @@ export class LeasePolicy {
 
   get isOverdue(): boolean {
     if (this.#leases === undefined) return false
-    const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= OVERDUE_MS)
-    const isUrgent = isAwaited || this.#leases.withoutLeave > 0
-    return this.#leases.quietMs >= (isUrgent ? OVERDUE_MS : OVERDUE_UNREAD_MS)
+    const { quietMs, withoutLeave, lateMs } = this.#leases
+    const overdueMs = patience(OVERDUE_MS, lateMs)
+    const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= overdueMs)
+    const isUrgent = isAwaited || withoutLeave > 0
+    return quietMs >= (isUrgent ? overdueMs : patience(OVERDUE_UNREAD_MS, lateMs))
   }
 
   /**

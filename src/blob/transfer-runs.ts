@@ -5,6 +5,7 @@
  */
 import { hasCode, isOutage, ShoalError, toShoalError } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
@@ -45,6 +46,8 @@ export interface RunsComponents {
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly tracer: Tracer
+  /** Of this agent; never, where nothing is said. */
+  readonly lateness?: Lateness | undefined
   /** Of the transfer. */
   readonly span: Span
   readonly events: RunsEvents

@@ -7,6 +7,7 @@
 import { ShoalError, toShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
 import { Filling } from './filling.ts'
@@ -30,6 +31,8 @@ export interface TransferComponents {
   readonly log: Logger
   readonly metrics: TransferMetrics
   readonly tracer: Tracer
+  /** Of this agent; never, where nothing is said. */
+  readonly lateness?: Lateness | undefined
 }
 
 export interface TransferInit {
@@ -302,10 +305,10 @@ export class Transfer {
   }
 
   #fill(partial: PartialBlob, isCautious: boolean): Filling {
-    const { clock, log, tracer } = this.#components
+    const { clock, log, tracer, lateness } = this.#components
     const { holdBackMs, offset } = this.#init
     const filling = new Filling(
-      { partial, swarm: this.#swarm, clock, log, metrics: this.#meter.metrics, tracer, span: this.#span },
+      { partial, swarm: this.#swarm, clock, log, metrics: this.#meter.metrics, tracer, span: this.#span, lateness },
       { holdBackMs, offset, isCautious, onFailed: (error) => this.#end(error, 'failed') },
     )
     this.#filling = filling

@@ -7,6 +7,7 @@ import type { Abortable, BlobSwarm, SeenTag, SharedContent, Swarm, SwarmEvents }
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Clock } from '../util/clock.ts'
+import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
 import { RateLimit } from '../util/rate-limit.ts'
 import { Holders } from './discovery/holders.ts'
@@ -40,6 +41,8 @@ export interface SwarmDirectoryComponents {
   readonly ledger: PeerLedger
   readonly metrics: SwarmMetrics
   readonly clock: Clock
+  /** Of this agent; never, where nothing is said. */
+  readonly lateness?: Lateness | undefined
   readonly log: Logger
 }
 

@@ -1,10 +1,11 @@
 /**
  * Asks a blob's coordinator for leave to fetch chunks from the origin: the nearest to the digest of this agent and the members that it is connected with. Owns the ask
- * that waits for its answer. Invariants: one coordinator is asked at a time; there is always an answer, for when two do not answer this agent
+ * that waits for its answer. Invariants: one coordinator is asked at a time; there is always an answer, for when two do not answer, or are of no use, this agent
  * answers itself. A coordinator keeps nothing that the next one does not learn from the ask. Called by `LeaseClients`.
  */
 import type { ChunkRange, Lease, LeaseAsk } from '../../blob/ports.ts'
 import type { Clock } from '../../util/clock.ts'
+import { type Lateness, patience } from '../../util/lateness.ts'
 import { linkSignals } from '../../util/signals.ts'
 import { nearestTo } from '../discovery/nearest.ts'
 import {
@@ -17,6 +18,7 @@ import {
 } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members } from '../swarm-ports.ts'
+import type { AnswerTimes } from './answer-times.ts'
 import { chunksIn, includesChunk, rangesOf } from './chunk-ranges.ts'
 
 export interface LeaseClientComponents {
@@ -27,19 +29,24 @@ export interface LeaseClientComponents {
   readonly askSelf: (message: LeaseMessage) => void
   /** Must not be set back. */
   readonly clock: Clock
+  readonly lateness: Lateness
+  readonly answerTimes: AnswerTimes
   readonly metrics: Pick<SwarmMetrics, 'coordinatorChanged'>
   readonly leased: (lease: Lease) => void
 }
 
 /** Times in milliseconds. */
 export interface LeaseClientLimits {
-  /** Longer than a coordinator lets an ask wait. */
+  /** Longer than a coordinator lets an ask wait; of one that took its time before, or by an agent that is late itself, more is put up with. */
   readonly answerMs: number
+  readonly maxAnswerMs: number
   /** After so many that do not answer this agent answers itself. */
   readonly maxSilent: number
   /** For so long who did not answer is not asked. */
   readonly avoidMs: number
   readonly dialMs: number
+  /** A coordinator that grants nothing for so long, while nothing comes from anywhere, is left. */
+  readonly barrenMs: number
   /** From coordinator to coordinator that knows a nearer one. */
   readonly maxHops: number
   readonly maxDials: number
@@ -47,9 +54,11 @@ export interface LeaseClientLimits {
 
 export const CLIENT_LIMITS: LeaseClientLimits = {
   answerMs: 1_500,
+  maxAnswerMs: 6_000,
   maxSilent: 2,
   avoidMs: 10_000,
   dialMs: 500,
+  barrenMs: 5_000,
   maxHops: 3,
   maxDials: 8,
 }
@@ -57,6 +66,12 @@ export const CLIENT_LIMITS: LeaseClientLimits = {
 const BUSY_MS = 100
 /** How far to look for one that is not avoided. */
 const CANDIDATES = 8
+
+interface Avoided {
+  readonly until: number
+  /** When it was asked. */
+  readonly askedAt: number
+}
 
 export class LeaseClient {
   readonly #components: LeaseClientComponents
@@ -70,9 +85,14 @@ export class LeaseClient {
   readonly #held = new Set<number>()
   #coordinator: string | undefined
   #heard = 0
+  /** Coordinators that did not answer this ask. */
   #silent = 0
-  /** Until when. */
-  readonly #avoided = new Map<string, number>()
+  /** Coordinators that granted nothing since something came. */
+  #barren = 0
+  /** When something was granted or came, or a coordinator was asked first. */
+  #fedAt = -Infinity
+  #askedAt = 0
+  readonly #avoided = new Map<string, Avoided>()
   #timer: NodeJS.Timeout | undefined
   #hops = 0
   #dials = 0
@@ -104,6 +124,7 @@ export class LeaseClient {
   /** Chunks are here: an ask that waits says so, for others wait for what it held. */
   came(indexes: Iterable<number>): void {
     const came = new Set(indexes)
+    if (came.size > 0) this.#fed()
     let isOwed = false
     for (const chunk of came) if (this.#held.delete(chunk)) isOwed = true
     if (this.#ask === undefined) return
@@ -113,13 +134,21 @@ export class LeaseClient {
   }
 
   leased(peer: string, message: LeasedMessage): void {
-    // late, but there
-    this.#avoided.delete(peer)
-    if (peer !== this.#coordinator) return
+    const now = this.#components.clock()
+    const avoided = this.#avoided.get(peer)
+    if (peer !== this.#coordinator) {
+      // late, but there
+      if (avoided !== undefined) this.#components.answerTimes.took(peer, now - avoided.askedAt)
+      this.#avoided.delete(peer)
+      return
+    }
     const { ranges, forMs, members, serial, nearer } = message
     this.#heard = serial
     const isAwaited = this.#ask !== undefined
+    if (isAwaited) this.#components.answerTimes.took(peer, now - this.#askedAt)
     this.#settle()
+    if (ranges.length > 0) this.#fed()
+    else if (now - this.#fedAt >= patience(this.#limits.barrenMs, this.#components.lateness.ms)) this.#leave(peer, now)
     for (const chunk of chunksIn(ranges)) if (this.#held.size < MAX_LEASE_CHUNKS) this.#held.add(chunk)
     if (nearer.length > 0) void this.#follow(peer, nearer)
     if (isAwaited || ranges.length > 0) this.#components.leased({ ranges, forMs, members })
@@ -150,21 +179,43 @@ export class LeaseClient {
     this.#timer = undefined
   }
 
+  #fed(): void {
+    this.#fedAt = this.#components.clock()
+    this.#barren = 0
+  }
+
+  /** It answers, and it is of no use. The next one gets as much time. */
+  #leave(peer: string, now: number): void {
+    this.#fedAt = now
+    if (peer === this.#components.members.self) return
+    this.#barren += 1
+    this.#avoid(peer)
+  }
+
   /** Asks the nearest one. */
   #begin(): void {
+    this.#askedAt = this.#components.clock()
     for (;;) {
       const peer = this.#nearest()
       if (peer !== this.#coordinator) {
-        if (this.#coordinator !== undefined) this.#components.metrics.coordinatorChanged()
+        if (this.#coordinator === undefined) this.#fedAt = this.#askedAt
+        else this.#components.metrics.coordinatorChanged()
         this.#coordinator = peer
         this.#heard = 0
       }
       if (this.#say()) break
+      this.#silent += 1
       this.#avoid(peer)
     }
     clearTimeout(this.#timer)
-    if (this.#coordinator === this.#components.members.self) return
-    this.#wait(this.#limits.answerMs)
+    if (this.#coordinator === undefined || this.#coordinator === this.#components.members.self) return
+    this.#wait(this.#answerMs(this.#coordinator))
+  }
+
+  #answerMs(peer: string): number {
+    const { lateness, answerTimes } = this.#components
+    const { answerMs, maxAnswerMs } = this.#limits
+    return Math.min(maxAnswerMs, Math.max(patience(answerMs, lateness.ms), answerTimes.patienceMs(peer)))
   }
 
   #wait(ms: number): void {
@@ -178,22 +229,22 @@ export class LeaseClient {
   }
 
   #failed(peer: string): void {
+    this.#silent += 1
     this.#avoid(peer)
     this.#begin()
   }
 
   #avoid(peer: string): void {
-    this.#silent += 1
     const now = this.#components.clock()
-    for (const [other, until] of this.#avoided) if (until <= now) this.#avoided.delete(other)
-    this.#avoided.set(peer, now + this.#limits.avoidMs)
+    for (const [other, { until }] of this.#avoided) if (until <= now) this.#avoided.delete(other)
+    this.#avoided.set(peer, { until: now + this.#limits.avoidMs, askedAt: this.#askedAt })
   }
 
   #nearest(): string {
     const { members, clock, isBanned } = this.#components
-    if (this.#silent >= this.#limits.maxSilent) return members.self
+    if (this.#silent + this.#barren >= this.#limits.maxSilent) return members.self
     const now = clock()
-    const isUsable = (peer: string): boolean => (this.#avoided.get(peer) ?? 0) <= now && !isBanned(peer)
+    const isUsable = (peer: string): boolean => (this.#avoided.get(peer)?.until ?? 0) <= now && !isBanned(peer)
     const nearest = nearestTo(this.#key.digest, [members.self, ...members.connected.keys()], CANDIDATES)
     return nearest.find((peer) => peer === members.self || isUsable(peer)) ?? members.self
   }

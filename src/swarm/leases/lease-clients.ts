@@ -1,8 +1,9 @@
-/** This agent's asks for leases, blob by blob. Owns a client from the first ask of a blob until nobody wants it. Called by `SwarmDirectory`. */
+/** This agent's asks for leases, blob by blob. Owns a client from the first ask of a blob until nobody wants it, and how long coordinators took. Called by `SwarmDirectory`. */
 import type { LeaseAsk, SwarmEvents } from '../../blob/ports.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isSwarmDigest } from '../encoding/digest-bytes.ts'
 import { type BlobKey, type LeasedMessage, MAX_LEASE_MS } from '../protocol/wire-messages.ts'
+import { AnswerTimes } from './answer-times.ts'
 import { LeaseClient, type LeaseClientComponents } from './lease-client.ts'
 
 interface Entry {
@@ -11,11 +12,14 @@ interface Entry {
   events: Pick<SwarmEvents, 'leased'>
 }
 
+export type LeaseClientsComponents = Omit<LeaseClientComponents, 'leased' | 'answerTimes'>
+
 export class LeaseClients {
-  readonly #components: Omit<LeaseClientComponents, 'leased'>
+  readonly #components: LeaseClientsComponents
+  readonly #answerTimes = new AnswerTimes()
   readonly #entries = new Map<Digest, Map<string, Entry>>()
 
-  constructor(components: Omit<LeaseClientComponents, 'leased'>) {
+  constructor(components: LeaseClientsComponents) {
     this.#components = components
   }
 
@@ -69,6 +73,7 @@ export class LeaseClients {
     const client = new LeaseClient(
       {
         ...this.#components,
+        answerTimes: this.#answerTimes,
         leased: (lease) => entry.events.leased(lease),
       },
       { digest: key.digest, registry: key.registry },

@@ -5,6 +5,7 @@
 import { planChunks } from '../../blob/chunk-plan.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Clock } from '../../util/clock.ts'
+import type { Lateness } from '../../util/lateness.ts'
 import { nearestTo } from '../discovery/nearest.ts'
 import { type BlobKey, type LeasedMessage, type LeaseMessage, MAX_NEARER } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
@@ -15,6 +16,7 @@ export interface LeaseDeskComponents {
   readonly members: Pick<Members, 'self' | 'connected'>
   /** Must not be set back. */
   readonly clock: Clock
+  readonly lateness: Lateness
   readonly metrics: Pick<SwarmMetrics, 'leased'>
   /** To a member, or to this agent itself. */
   readonly answer: (peer: string, message: LeasedMessage) => void
@@ -104,7 +106,7 @@ export class LeaseDesk {
     if (known !== undefined) return known
     if ((this.#opened.get(peer) ?? 0) >= this.#limits.maxTablesPerPeer) this.#forgetOne(peer)
     else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#busiest())
-    const table = new LeaseTable({ count: planChunks(size).count })
+    const table = new LeaseTable({ count: planChunks(size).count, lateness: this.#components.lateness })
     const key = { digest, registry }
     const entry = { key, name, table, opener: peer, usedAt: now, nearer: [], nearerAt: -Infinity }
     this.#tables.set(name, entry)

@@ -2,6 +2,7 @@
  * How fast the origin gives chunks of one blob to all agents together: how many may be out so that its link is full but no chunk takes long, and how long things may take.
  * Pure: time is passed in, milliseconds. Called by `LeaseTable` and `LeaseAccounts`.
  */
+import { type Lateness, onTime, patience } from '../../util/lateness.ts'
 import type { LeaseLimits } from './lease-limits.ts'
 
 const WINDOW_MS = 2_000
@@ -28,6 +29,7 @@ interface Step {
 
 export class LeasePace {
   readonly #limits: PaceLimits
+  readonly #lateness: Lateness
   #startedAt: number | undefined
   #steps: Step[] = []
   readonly #samples: number[] = []
@@ -38,8 +40,9 @@ export class LeasePace {
   #probe: number
   #ceiling: { readonly chunks: number; readonly at: number } | undefined
 
-  constructor(limits: PaceLimits) {
+  constructor(limits: PaceLimits, lateness: Lateness = onTime) {
     this.#limits = limits
+    this.#lateness = lateness
     this.#probe = limits.startOut
   }
 
@@ -51,17 +54,18 @@ export class LeasePace {
   /** A lease of an agent that brings so many chunks until then. */
   leaseMs(chunks: number): number {
     const { leaseMs, maxLeaseMs } = this.#limits
-    return Math.ceil(Math.min(maxLeaseMs, Math.max(leaseMs, LEASE_TIMES * chunks * (this.#median ?? 0))))
+    const shortest = patience(leaseMs, this.#lateness.ms)
+    return Math.ceil(Math.min(maxLeaseMs, Math.max(shortest, LEASE_TIMES * chunks * (this.#median ?? 0))))
   }
 
   /** From the grant until the last of so many chunks is late. */
   lateMs(chunks: number): number {
-    return Math.max(this.#limits.lateMs, LATE_TIMES * chunks * (this.#median ?? 0))
+    return Math.max(patience(this.#limits.lateMs, this.#lateness.ms), LATE_TIMES * chunks * (this.#median ?? 0))
   }
 
   /** News of a chunk take at most. */
   get freshMs(): number {
-    return Math.max(this.#limits.freshMs, FRESH_TIMES * (this.#median ?? 0))
+    return Math.max(patience(this.#limits.freshMs, this.#lateness.ms), FRESH_TIMES * (this.#median ?? 0))
   }
 
   /** Chunks were granted while none was out. */

@@ -7,6 +7,7 @@
  * chunk at a time, after growing pauses.
  */
 import type { Lease, LeaseAsk } from '../../blob/ports.ts'
+import { type Lateness, onTime } from '../../util/lateness.ts'
 import { chunksIn, cutRanges, rangesOf } from './chunk-ranges.ts'
 import { LeaseAccounts } from './lease-accounts.ts'
 import type { LeaseAgent } from './lease-agent.ts'
@@ -28,6 +29,8 @@ export interface LeaseTableInit {
   /** Chunks of the blob. */
   readonly count: number
   readonly limits?: LeaseLimits
+  /** Of the coordinator: what it has not read yet is not late. */
+  readonly lateness?: Lateness
 }
 
 /** Late leases make room for others: for so many times the usual number. */
@@ -52,11 +55,11 @@ export class LeaseTable {
   #recheckAt = Infinity
   #hasFreed = false
 
-  constructor({ count, limits = LEASE_LIMITS }: LeaseTableInit) {
+  constructor({ count, limits = LEASE_LIMITS, lateness = onTime }: LeaseTableInit) {
     this.#count = count
     this.#limits = limits
     this.#book = new LeaseBook(limits)
-    this.#pace = new LeasePace(limits)
+    this.#pace = new LeasePace(limits, lateness)
     this.#roll = new LeaseRoll(limits)
     this.#accounts = new LeaseAccounts({ book: this.#book, pace: this.#pace, roll: this.#roll }, limits)
   }

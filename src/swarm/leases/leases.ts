@@ -1,5 +1,6 @@
 /** Leases of chunks, both sides: this agent asks coordinators, and is one. Owns both and what they say to each other. Called by `SwarmDirectory`. */
 
+import { type Lateness, onTime } from '../../util/lateness.ts'
 import type { LeasedMessage, LeaseMessage, WireMessage } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members } from '../swarm-ports.ts'
@@ -11,6 +12,7 @@ export interface LeasesComponents {
   readonly members: Pick<Members, 'self' | 'connected' | 'connect'>
   readonly ledger: Pick<PeerLedger, 'isBanned'>
   readonly metrics: Pick<SwarmMetrics, 'leased' | 'coordinatorChanged'>
+  readonly lateness?: Lateness | undefined
   readonly send: (peer: string, message: WireMessage) => boolean
 }
 
@@ -19,7 +21,7 @@ export class Leases {
   readonly asks: LeaseClients
   readonly #desk: LeaseDesk
 
-  constructor({ members, ledger, metrics, send }: LeasesComponents) {
+  constructor({ members, ledger, metrics, send, lateness = onTime }: LeasesComponents) {
     // a wall clock may be set back
     const clock = (): number => performance.now()
     const answer = (peer: string, message: LeasedMessage): void => {
@@ -27,10 +29,11 @@ export class Leases {
       if (peer === members.self) setImmediate(() => this.asks.leased(peer, message))
       else send(peer, message)
     }
-    this.#desk = new LeaseDesk({ members, clock, metrics, answer })
+    this.#desk = new LeaseDesk({ members, clock, lateness, metrics, answer })
     this.asks = new LeaseClients({
       members,
       clock,
+      lateness,
       metrics,
       send,
       isBanned: (peer) => ledger.isBanned(peer),

@@ -29,7 +29,16 @@ function peer(id: string, has: (chunk: number) => boolean): SourceView {
 }
 
 function leases(given: Partial<LeasesView> = {}): LeasesView {
-  return { has: () => false, mayAsk: true, isOwing: false, members: 8, quietMs: 0, withoutLeave: 0, ...given }
+  return {
+    has: () => false,
+    mayAsk: true,
+    isOwing: false,
+    members: 8,
+    quietMs: 0,
+    withoutLeave: 0,
+    lateMs: 0,
+    ...given,
+  }
 }
 
 function originRun(next: number, end: number): RunView {
@@ -131,6 +140,16 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     ])
     expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([])
     expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 10_100 }) }))).toEqual([[0, 1]])
+  })
+
+  it('waits longer for others while this agent itself is late, at most four times as long', () => {
+    const wanted = [{ chunk: 7, waitedMs: 60_000 }]
+    const quiet = (quietMs: number, lateMs: number) =>
+      fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs, lateMs }) }))
+    expect(quiet(5_900, 1_000)).toEqual([])
+    expect(quiet(6_100, 1_000)).toEqual([[7, 8]])
+    expect(quiet(11_900, 1e9)).toEqual([])
+    expect(quiet(12_100, 1e9)).toEqual([[7, 8]])
   })
 
   it('needs no leave for a chunk about which only the origin’s word counts', () => {

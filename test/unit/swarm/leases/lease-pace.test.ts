@@ -58,3 +58,13 @@ describe('how many chunks are out', () => {
     expect(pace.cap(now + 60_000)).toBe(4)
   })
 })
+
+it('a coordinator that is late itself gives everybody more time', () => {
+  const lateness = { ms: 0 }
+  const pace = new LeasePace(LIMITS, lateness)
+  expect([pace.leaseMs(1), pace.lateMs(1), pace.freshMs]).toEqual([3_000, 1_000, 3_000])
+  lateness.ms = 500
+  expect([pace.leaseMs(1), pace.lateMs(1), pace.freshMs]).toEqual([4_500, 2_500, 4_500])
+  lateness.ms = 1e9
+  expect([pace.leaseMs(1), pace.lateMs(1), pace.freshMs]).toEqual([12_000, 4_000, 12_000])
+})
