@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { shortId } from '../src/facade/page/short-id.js'
 import type { AgentProcess } from '../test/fixtures/agent-process.ts'
 import type { Fleet } from '../test/fixtures/fleet.ts'
 import type { DemoReport } from './demo-report.ts'
@@ -24,7 +25,7 @@ export async function showLiar(
   const honest = [...fleet.agents]
   const liar = await fleet.add((swarm) => start(swarm, LIAR))
   const id = (await liar.status()).swarm?.id ?? 'no swarm'
-  report.say(`Now a liar joins, ${id.slice(-8)}. It knows the secret, and pulls the image as the others did:\n`)
+  report.say(`Now a liar joins, ${shortId(id)}. It knows the secret, and pulls the image as the others did:\n`)
   report.say(await pull(liar, 'the liar'))
   report.say(
     'What it gives to peers is wrong from now on, and it signs chunk hashes that fit. An honest agent pulls:\n',

@@ -44,8 +44,3 @@ export function fromNow(at: number, now: number): string {
 export function plain(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?')
 }
-
-/** The end of a peer's id, in which they differ. */
-export function shortId(id: string): string {
-  return plain(id).slice(-8)
-}

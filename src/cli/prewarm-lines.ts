@@ -1,8 +1,9 @@
 /** What a prewarm leaves on the screen, or in a log: one line for each thing that came to an end. */
+import { shortId } from '../facade/page/short-id.js'
 import type { PrewarmEvent } from '../prewarm/prewarm-events.ts'
 import { formatBytes } from '../util/byte-size.ts'
 import { formatDuration } from '../util/duration.ts'
-import { plain, shortId } from './output.ts'
+import { plain } from './output.ts'
 import { secondsLeft, shortDigest, sourcesText } from './progress.ts'
 
 /** @param options.withLayers a line for each layer too @returns undefined for what leaves no line */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { shortId } from '../../src/facade/page/short-id.js'
 import { AgentProcess } from '../fixtures/agent-process.ts'
 import { browserUnavailable, startBrowser } from '../fixtures/browser.ts'
 import { FaultOrigin } from '../fixtures/fault-origin.ts'
@@ -80,6 +81,30 @@ describe.skipIf(reason !== undefined)('the status page in a browser', () => {
     const row = page.getByRole('region', { name: 'Table of peers' }).getByRole('row', { name: /rack-b connected/ })
     await row.waitFor(WAIT)
     expect(await page.title()).toBe('Shoal')
+  })
+
+  it.each([320, 600])('names each peer in a picture of %d pixels as the tables do, and cuts no name', async (width) => {
+    const page = await open({ viewport: { width, height: 640 } })
+    const peers = ['7WmLBpXtQ2kS', '8WmLBpXtQ2kS', 'QWmMWWWWWWWW'].map((end) => `12D3KooW${'x'.repeat(32)}${end}`)
+    const shown = await page.evaluate<{ names: string[]; cut: string[] }>(`(async () => {
+      const { swarmPicture } = await import('/page/swarm-picture.js')
+      const { shortId } = await import('/page/short-id.js')
+      const ids = ${JSON.stringify([...peers, ...peers, ...peers])}
+      const peers = ids.map((id) => ({ id, zone: '', address: '', receivedBytes: 1, sentBytes: 0, isConnected: true }))
+      const traffic = { fromOrigin: 0, fromPeers: 0, toPeers: 0 }
+      const home = document.getElementById('swarm-picture')
+      const picture = swarmPicture({ swarm: { peers, connected: 9, banned: 0 }, traffic, moving: new Set() }, home.clientWidth)
+      home.replaceChildren(picture)
+      const box = home.getBoundingClientRect()
+      const texts = [...picture.querySelectorAll('text')].filter((text) => ids.some((id) => shortId(id).endsWith(text.textContent)))
+      const isCut = (text) => {
+        const { left, right } = text.getBoundingClientRect()
+        return left < box.left || right > box.right
+      }
+      return { names: texts.map((text) => text.textContent), cut: texts.filter(isCut).map((text) => text.textContent) }
+    })()`)
+    expect(shown.cut).toEqual([])
+    expect(shown.names.toSorted()).toEqual([...peers, ...peers, ...peers].map(shortId).toSorted())
   })
 
   it('loads nothing from elsewhere, and lets nothing else run', async () => {

@@ -1,6 +1,7 @@
 import type { BanStatus, PeerStatus, PeersAnswer } from '../../facade/admin-api.ts'
+import { shortId } from '../../facade/page/short-id.js'
 import { formatBytes } from '../../util/byte-size.ts'
-import { fromNow, json, plain, shortId, table } from '../output.ts'
+import { fromNow, json, plain, table } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
 
 const HEAD = ['PEER', 'ADDRESS', 'ZONE', 'VERSION', 'STATE', 'FROM IT', 'TO IT', 'RATE', 'FAULTS']

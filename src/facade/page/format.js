@@ -42,11 +42,6 @@ export function counted(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`
 }
 
-/** The end of a peer's id, in which they differ. @param {string} id @returns {string} */
-export function shortId(id) {
-  return id.slice(-8)
-}
-
 /** @param {string} digest @returns {string} */
 export function shortDigest(digest) {
   return digest.replace(/^(sha\d+:.{12}).*$/, '$1')

@@ -1,9 +1,10 @@
 /** The page: keeps what the agent told, and shows it. */
 /** @import { PageMessage, PageSections } from '../page-data.ts' */
 import { byId, setText, show, toggle } from './dom.js'
-import { bytes, counted, duration, percent, shortId } from './format.js'
+import { bytes, counted, duration, percent } from './format.js'
 import { byMinute, hourChart } from './hour-chart.js'
 import { listen } from './live.js'
+import { shortId } from './short-id.js'
 import { swarmPicture } from './swarm-picture.js'
 import { showBans, showHour, showPeers, showPulls } from './tables.js'
 import { showEnded, showTransfers } from './transfers.js'

@@ -1,6 +1,7 @@
 /** @import { PagePeer, PageSwarm, PageSections } from '../page-data.ts' */
 import { round, svg } from './dom.js'
-import { bytes, counted, shortId } from './format.js'
+import { bytes, counted } from './format.js'
+import { shortId } from './short-id.js'
 
 const MAX_LABELS = 14
 const MAX_ZONES = 10
@@ -54,10 +55,10 @@ export function swarmPicture({ swarm, traffic, moving }, width) {
   const height = Math.round(Math.min(Math.max(300, width * 0.82), 440))
   const [cx, cy] = [width / 2, height / 2]
   const { placed, zones } = placePeers(peers, true)
-  // names of zones take their room
+  // names of zones, or ids beside the peers, take their room
   const hasLabels = peers.length <= MAX_LABELS && zones.length === 1
   const hasZones = zones.length > 1 && zones.length <= MAX_ZONES
-  const [rx, ry] = [Math.min(cx - (hasZones ? 84 : hasLabels ? 66 : 26), 230), cy - (hasZones ? 46 : 36)]
+  const [rx, ry] = [Math.min(cx - (hasZones ? 84 : hasLabels ? 84 : 26), 230), cy - (hasZones ? 46 : 36)]
   const picture = svg('svg', {
     viewBox: `0 0 ${round(width)} ${height}`,
     height,
@@ -144,10 +145,8 @@ export function swarmPicture({ swarm, traffic, moving }, width) {
     const x = isSide ? place.x + Math.sign(Math.cos(angle)) * 14 : place.x
     const y = isSide ? place.y + 4 : place.y + (Math.sin(angle) > 0 ? 23 : -15)
     const anchor = isSide ? (place.x < cx ? 'end' : 'start') : 'middle'
-    const fits = isSide ? shortLabel(id, place.x < cx ? x : width - x) : shortId(id)
-    nodes.append(
-      svg('text', { class: isBanned ? 'strong' : '', x: round(x), y: round(y), 'text-anchor': anchor }, fits),
-    )
+    const label = { class: isBanned ? 'mono strong' : 'mono', x: round(x), y: round(y), 'text-anchor': anchor }
+    nodes.append(svg('text', label, shortId(id)))
   }
   nodes.append(
     svg('circle', { class: 'node self', cx, cy, r: 15 }),
@@ -181,11 +180,6 @@ function nodeOf({ id, zone, address, isConnected, isBanned, receivedBytes, sentB
 /** @param {string} name */
 function shortZone(name) {
   return name === '' ? 'no zone' : name.length > 9 ? `${name.slice(0, 8)}…` : name
-}
-
-/** As much of the end of the id as there is room for. @param {string} id @param {number} room */
-function shortLabel(id, room) {
-  return id.slice(-Math.max(3, Math.min(8, Math.floor(room / 7.5))))
 }
 
 /** @param {PageSwarm} swarm @param {PageSections['traffic']} traffic */

@@ -1,7 +1,8 @@
 /** @import { BanStatus } from '../admin-api.ts' */
 /** @import { PageSections, PageSwarm } from '../page-data.ts' */
 import { byId, html, keyed, setText, svg, toggle } from './dom.js'
-import { ago, bytes, counted, duration, shortId } from './format.js'
+import { ago, bytes, counted, duration } from './format.js'
+import { shortId } from './short-id.js'
 import { sources } from './transfers.js'
 
 const REASONS = {

@@ -1,0 +1,1 @@
+export function shortId(id: string): string
