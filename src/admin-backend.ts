@@ -13,7 +13,7 @@ import type {
   Traffic,
   VerifyEvent,
 } from './facade/admin-api.ts'
-import type { ClientSighting } from './facade/client-sightings.ts'
+import type { ClientSightings } from './facade/client-sightings.ts'
 import type { Diagnosis, SwarmDiagnosis } from './facade/diagnosis-api.ts'
 import type { TransferHistory } from './facade/transfer-history.ts'
 import type { TransfersAnswer } from './facade/transfers-api.ts'
@@ -32,7 +32,7 @@ export interface AgentBackendComponents {
   readonly namesOf: (digest: string) => readonly string[]
   readonly clock: Clock
   readonly prewarmer: Pick<Prewarmer, 'prepare'>
-  readonly clients: () => readonly ClientSighting[]
+  readonly clients: Pick<ClientSightings, 'list' | 'probes'>
   /** Undefined when the swarm is switched off. */
   readonly diagnostics: { diagnose(options: Abortable): Promise<SwarmDiagnosis> } | undefined
   readonly isReady: () => boolean
@@ -94,7 +94,8 @@ export class AgentBackend implements AdminBackend {
         writable: store.isWritable,
       },
       transfers: blobs.list(),
-      clients: this.#components.clients(),
+      clients: this.#components.clients.list(),
+      probes: this.#components.clients.probes,
       traffic: traffic(),
       swarm: this.#swarmStatus(),
     }

@@ -306,7 +306,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       store,
       blobs,
       prewarmer,
-      clients: () => clients.list(),
+      clients,
       diagnostics: agentSwarm?.diagnostics,
       history,
       namesOf: (digest) => pullLog.namesOf(digest),

@@ -27,14 +27,12 @@ export function probeCheck({ agent, host }: { agent: AgentView; host: Pick<HostV
         return fail(`something answers at ${address}, and no agent does`, `free the port ${address}`)
       if (status !== 200)
         return fail(`${address} answers with ${status}`, 'the agent starts or stops just now: ask again')
-      if (countOf(await agent.statusNow()) <= countOf(before)) {
+      const after = await agent.statusNow()
+      // an agent of an earlier version does not tell
+      if (before.probes !== undefined && (after?.probes ?? 0) <= before.probes) {
         return fail(`what answers at ${address} is not this agent`, 'free the port, or change facade.listen')
       }
       return ok(`answers at ${address}`)
     },
   }
-}
-
-function countOf(status: Awaited<ReturnType<AgentView['status']>>): number {
-  return status?.clients?.find(({ family }) => family === 'doctor')?.requests ?? 0
 }

@@ -31,6 +31,8 @@ export interface AgentStatus {
   readonly transfers: readonly TransferStatus[]
   /** Programs that asked for something since the agent started, those seen last first. Undefined: it does not tell. */
   readonly clients?: readonly ClientSighting[]
+  /** Requests by which `shoal doctor` tried this agent; undefined: it does not tell. */
+  readonly probes?: number
   readonly traffic: Traffic
   /** Undefined when the agent takes part in none. */
   readonly swarm?: SwarmStatus | undefined

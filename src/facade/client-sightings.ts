@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts'
 
 /** Programs that pull, told apart as far as they behave and are configured alike. */
-export type ClientFamily = 'docker' | 'containerd' | 'buildkit' | 'podman' | 'cri-o' | 'doctor' | 'other'
+export type ClientFamily = 'docker' | 'containerd' | 'buildkit' | 'podman' | 'cri-o' | 'other'
 
 export interface ClientSighting {
   readonly family: ClientFamily
@@ -11,6 +11,7 @@ export interface ClientSighting {
   readonly lastSeenAt: number
 }
 
+/** Of `shoal doctor`, which is no client: it asks whether one would be answered. */
 export const DOCTOR_USER_AGENT = 'shoal-doctor'
 
 /**
@@ -18,7 +19,6 @@ export const DOCTOR_USER_AGENT = 'shoal-doctor'
  * containers/image is what podman, skopeo and buildah say unless they name themselves.
  */
 const MARKS: readonly (readonly [mark: string, family: ClientFamily])[] = [
-  [DOCTOR_USER_AGENT, 'doctor'],
   ['cri-o', 'cri-o'],
   ['buildkit', 'buildkit'],
   ['docker/', 'docker'],
@@ -43,11 +43,22 @@ export class ClientSightings {
   /** Most requests come from few programs. */
   #last: { readonly userAgent: string; readonly family: ClientFamily } = { userAgent: '', family: 'other' }
 
+  #probes = 0
+
   constructor(components: { readonly clock: Clock }) {
     this.#clock = components.clock
   }
 
+  /** Requests of `shoal doctor` since the agent started. */
+  get probes(): number {
+    return this.#probes
+  }
+
   note(userAgent = ''): void {
+    if (userAgent === DOCTOR_USER_AGENT) {
+      this.#probes += 1
+      return
+    }
     if (userAgent !== this.#last.userAgent) this.#last = { userAgent, family: familyOf(userAgent) }
     const { family } = this.#last
     const seen = this.#seen.get(family) ?? { requests: 0, lastSeenAt: 0 }

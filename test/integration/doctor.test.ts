@@ -102,6 +102,7 @@ describe('shoal doctor', () => {
     expect(code).toBe(0)
     expect(text.trim().split('\n')).toHaveLength(states.length)
     expect(text).toMatch(/^ok +ports +both can be reached/m)
+    expect(await fleet.first.status()).toMatchObject({ clients: [], probes: 2 })
   })
 
   it('finds a client that uses the agent, one that does not, and says when it was seen', async () => {

@@ -111,7 +111,7 @@ describe('mirror', () => {
   const address = { host: '127.0.0.1', port: 5050 }
   const check = () => probeCheck({ agent: agent(), host }, address)
   const count = (requests: number) => {
-    status = { ...STATUS, clients: [{ family: 'doctor', requests, lastSeenAt: 1 }] }
+    status = { ...STATUS, probes: requests }
   }
 
   it('answers, and the agent has counted it', async () => {

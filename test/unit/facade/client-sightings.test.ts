@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ClientSightings, familyOf } from '../../../src/facade/client-sightings.ts'
+import { ClientSightings, DOCTOR_USER_AGENT, familyOf } from '../../../src/facade/client-sightings.ts'
 
 describe('which client asks', () => {
   it.each([
@@ -12,7 +12,6 @@ describe('which client asks', () => {
     ['libpod/4.3.1', 'podman'],
     ['skopeo/1.18.0', 'podman'],
     ['cri-o/1.30.0 go/go1.22 os/linux arch/amd64', 'cri-o'],
-    ['shoal-doctor', 'doctor'],
     ['curl/7.88', 'other'],
     ['', 'other'],
     ['x'.repeat(10_000), 'other'],
@@ -36,5 +35,14 @@ describe('which client asks', () => {
     clients.note(undefined)
     expect(clients.list()[0]).toEqual({ family: 'other', requests: 1_001, lastSeenAt: 3_000 })
     expect(clients.list()).toHaveLength(3)
+  })
+
+  it('is not the doctor, whose requests are counted apart', () => {
+    const clients = new ClientSightings({ clock: () => 1 })
+    clients.note(DOCTOR_USER_AGENT)
+    clients.note('docker/28')
+    clients.note(DOCTOR_USER_AGENT)
+    expect(clients.list()).toEqual([{ family: 'docker', requests: 1, lastSeenAt: 1 }])
+    expect(clients.probes).toBe(2)
   })
 })
