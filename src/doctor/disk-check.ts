@@ -24,14 +24,14 @@ export function diskCheck(
       const store = (await agent.status())?.store
       const dir = store?.dir ?? init.dir
       const error = await host.writeError(dir)
+      if (error === 'EROFS')
+        return fail(`${dir} is mounted read-only`, 'mount it for writing: a disk with errors is the usual reason')
       if (store?.writable === false) {
         return fail(
           `the agent can not write to ${dir}: blobs are passed through and not kept`,
-          'make room on the disk, or see to the rights of the directory, then restart the agent',
+          'make room on the disk, or see to the rights of the directory; restart the agent if this stays',
         )
       }
-      if (error === 'EROFS')
-        return fail(`${dir} is mounted read-only`, 'mount it for writing: a disk with errors is the usual reason')
       if (error === 'ENOENT' && store === undefined) return await missing(host, dir)
       const space = await spaceOf(host, dir)
       if (space === undefined)

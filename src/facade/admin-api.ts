@@ -25,7 +25,7 @@ export interface AgentStatus {
     readonly blobs: number
     readonly bytes: number
     readonly quotaBytes: number
-    /** False while blobs are passed through, because the disk is full or can not be written. */
+    /** False while blobs are passed through, because the disk is full or can not be written, as it was seconds ago. */
     readonly writable: boolean
   }
   readonly transfers: readonly TransferStatus[]

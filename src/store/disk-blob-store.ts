@@ -20,6 +20,7 @@ import { BlobDirectory } from './blob-directory.ts'
 import { FileBlobReader } from './blob-reader.ts'
 import { ChunkHashes, type ChunkHashesComponents } from './chunk-hashes.ts'
 import { ChunkMapDirectory } from './chunk-map-directory.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { storing } from './file-errors.ts'
 import { FileSync } from './file-sync.ts'
 import { FreeSpace } from './free-space.ts'
@@ -63,6 +64,7 @@ export class DiskBlobStore implements ManagedBlobStore {
   readonly #locks = new KeyedLock<Digest>()
   readonly #uses = new UseCounts()
   readonly #writes = new WriteHealth()
+  readonly #watch: DiskWatch
   /** Digests whose partial blob takes writes. */
   readonly #filling = new Set<Digest>()
   #isRunning = false
@@ -79,6 +81,10 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#maps = new ChunkMapDirectory({ paths: this.#paths })
     this.#chunkHashes = new ChunkHashes({ log, hashes: this.#hashes, maps: this.#maps, store: this.#verifiable() })
     this.#collector = new GarbageCollector({ log, clock, store: this.#collectable() }, { quotaBytes: init.quotaBytes })
+    this.#watch = new DiskWatch(
+      { writes: this.#writes, evictableBytes: () => this.#evictableBytes() },
+      { dir: init.dir },
+    )
   }
 
   get usage(): StoreUsage {
@@ -111,11 +117,13 @@ export class DiskBlobStore implements ManagedBlobStore {
       await this.#sweepMaps()
     })
     this.#chunkHashes.start()
+    this.#watch.start()
     this.#isRunning = true
   }
 
   async stop(): Promise<void> {
     this.#isRunning = false
+    this.#watch.stop()
     await this.#chunkHashes.stop()
     await this.#locks.idle()
     this.#index.close()
@@ -165,7 +173,7 @@ export class DiskBlobStore implements ManagedBlobStore {
     if (this.#index.get(digest) !== undefined) return this.#index.touch(digest)
     const release = this.#uses.acquire(digest)
     try {
-      await this.#writes.watch(async () => {
+      await this.#writes.watch(bytes.length, async () => {
         using _room = await this.#collector.makeRoom(bytes.length)
         await storing('could not store a blob', () => this.#locks.run(digest, () => this.#write(digest, bytes)))
       })
@@ -188,7 +196,7 @@ export class DiskBlobStore implements ManagedBlobStore {
     this.#filling.add(digest)
     const release = this.#uses.acquire(digest)
     try {
-      return await this.#writes.watchFailure(async () => {
+      return await this.#writes.watchFailure(size, async () => {
         const counted = this.#partials.entries.get(digest)?.size ?? 0
         using _room = await this.#collector.makeRoom(Math.max(0, size - counted))
         const take = (): Promise<DiskPartialBlob> => this.#take(digest, plan, options.takeUp, release)
@@ -363,6 +371,12 @@ export class DiskBlobStore implements ManagedBlobStore {
     for (const { digest, size, usedAt } of this.#partials.entries.values()) {
       yield { kind: 'partial', digest, size, usedAt, isPinned: false, isInUse: this.#uses.has(digest) }
     }
+  }
+
+  #evictableBytes(): number {
+    let bytes = 0
+    for (const { size, isPinned, isInUse } of this.#rows()) if (!isPinned && !isInUse) bytes += size
+    return bytes
   }
 
   async #evict({ kind, digest }: Evictable): Promise<void> {

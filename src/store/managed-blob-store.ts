@@ -29,7 +29,7 @@ export type DamageReason = 'missing or of the wrong length' | 'wrong digest' | '
 /** A store as the agent runs it and its operator sees it. */
 export interface ManagedBlobStore extends BlobStore, AsyncDisposable {
   readonly usage: StoreUsage
-  /** False after the disk did not take what was to be written last, until it takes something again. */
+  /** False while the disk takes no blobs: after it refused one, or it is full or can't be written, as it was seconds ago. */
   readonly isWritable: boolean
   /** @throws ShoalError STORE_FULL, STORE_FAILED when the directory cannot be used at all */
   start(): Promise<void>

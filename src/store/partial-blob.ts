@@ -105,7 +105,7 @@ export class DiskPartialBlob implements PartialBlob {
         left = without(left, bytesWritten)
       }
     }
-    await this.#writes.watch(() => this.#job('could not write to a partial blob', writing))
+    await this.#writes.watchFailure(this.plan.size, () => this.#job('could not write to a partial blob', writing))
     this.#syncInBackground(length)
   }
 
@@ -196,7 +196,7 @@ export class DiskPartialBlob implements PartialBlob {
         await this.#syncAll()
         await this.#home.commit(this.#provenHashes())
       }
-      await this.#writes.watch(() => storing('could not commit a blob', committing))
+      await this.#writes.watch(this.plan.size, () => storing('could not commit a blob', committing))
       this.#state = 'committed'
       this.#running.drop()
     } catch (error) {

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, open, readdir, readlink, rm, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { chunkEnd, chunkStart } from '../../src/blob/chunk-plan.ts'
 import type { BlobStore } from '../../src/blob/ports.ts'
 import { type Digest, digestHex, digestOf } from '../../src/oci/digest.ts'
@@ -344,6 +344,26 @@ describe('DiskBlobStore', () => {
       await rm(join(disk, 'ballast'))
       expect(small.isWritable).toBe(false)
       await transfer(small, blobOf(300 * KIB))
+      expect(small.isWritable).toBe(true)
+    })
+
+    it('says that a disk which fills up takes nothing, before a blob is tried, and when it has room again', async () => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+      onTestFinished(() => void vi.useRealTimers())
+      await using small = await start(100_000 * KIB, disk)
+      const becomes = async (isWritable: boolean): Promise<void> => {
+        vi.advanceTimersByTime(5_000)
+        await expect.poll(() => small.isWritable).toBe(isWritable)
+      }
+      await writeFile(join(disk, 'ballast'), Buffer.alloc(10_000 * KIB)).catch(() => {})
+      await becomes(false)
+      await rm(join(disk, 'ballast'))
+      await becomes(true)
+      // what could be evicted is room
+      await transfer(small, blobOf(3000 * KIB))
+      await writeFile(join(disk, 'ballast'), Buffer.alloc(10_000 * KIB)).catch(() => {})
+      vi.advanceTimersByTime(5_000)
+      await transfer(small, blobOf(2000 * KIB))
       expect(small.isWritable).toBe(true)
     })
 

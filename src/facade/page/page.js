@@ -124,7 +124,9 @@ function showStore() {
   show('stored', bytes(stored))
   show(
     'store-more',
-    writable ? `of ${bytes(quotaBytes)}, ${counted(blobs, 'blob')}` : `${dir} can't be written: blobs pass through`,
+    writable
+      ? `of ${bytes(quotaBytes)}, ${counted(blobs, 'blob')}`
+      : `${dir} is full, or can't be written: blobs pass through`,
   )
   byId('store-more').classList.toggle('bad', !writable)
   byId('store-bar').setAttribute('width', String(Math.min(100, (stored / Math.max(1, quotaBytes)) * 100)))
