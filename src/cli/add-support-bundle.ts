@@ -8,6 +8,7 @@ interface Options {
   readonly admin?: string
   readonly output?: string
   readonly withNames?: boolean
+  readonly withHosts?: boolean
 }
 
 /** It must be of use when the agent is down. @param command with `--config` and `--set` */
@@ -17,6 +18,7 @@ export function addSupportBundle(command: Command, context: DoctorContext, init:
     .option('--admin <url>', 'where the agent’s admin listener is (default: as in its configuration)')
     .option('-o, --output <file>', 'a tar.gz that is not there yet (default: shoal-support-TIME.tar.gz, here)')
     .option('--with-names', 'leave names of repositories and tags as they are')
+    .option('--with-hosts', 'leave names and addresses of hosts as they are')
     .action(async (options: Options) => {
       const { supportBundle } = await import('./commands/support-bundle.ts')
       const loaded = load(context, { config: options.config, set: options.set ?? [] })
@@ -38,7 +40,12 @@ export function addSupportBundle(command: Command, context: DoctorContext, init:
       }
       await supportBundle(
         { client, loaded, diagnose, print: context.stdout, now: () => new Date() },
-        { path: options.output, withNames: options.withNames ?? false, version: init.version },
+        {
+          path: options.output,
+          withNames: options.withNames ?? false,
+          withHosts: options.withHosts ?? false,
+          version: init.version,
+        },
       )
     })
 }

@@ -26,7 +26,10 @@ const EXAMPLES: Readonly<Record<string, readonly (readonly [command: string, wha
   ],
   'support-bundle': [
     ['shoal support-bundle', 'a tar.gz here; names of repositories are hidden'],
-    ['shoal support-bundle --with-names -o /tmp/bundle.tar.gz', 'with the names, to another place'],
+    [
+      'shoal support-bundle --with-names --with-hosts -o /tmp/bundle.tar.gz',
+      'for somebody who may know them, to another place',
+    ],
   ],
   completion: [
     ['shoal completion bash > /etc/bash_completion.d/shoal', 'bash, for all users'],

@@ -5,7 +5,7 @@ const CREDENTIALS: readonly (readonly [pattern: RegExp, kept: string])[] = [
   [/((?:https?:\/\/|\/)[^\s"'?\\]*\?)[^\s"'\\]+/gi, '$1***'],
   [/\b(bearer|basic|negotiate)(\s+)[\w.~+/=-]{6,}/gi, '$1$2***'],
   [
-    /\b((?:[\w-]*(?:token|password|passwd|secret|credentials?|authorization|api[_-]?key|cookie))["']?\s*[:=]\s*["']?)(?!\*\*\*)[^\s"',;&}\\]+/gi,
+    /\b((?:[\w-]*(?:token|password|passwd|secret|credentials?|authorization|api[_-]?key|cookie))\\?["']?\s*[:=]\s*\\?["']?)(?!\*\*\*)[^\s"',;&}\\]+/gi,
     '$1***',
   ],
   [/(-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]*/g, '$1***'],

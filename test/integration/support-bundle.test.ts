@@ -18,6 +18,7 @@ const SECRETS = {
   docker: 'pl4nted-docker-password',
 }
 const NAMES = ['acme-private', 'billing-engine', 'tag-of-the-launch']
+const HOSTS = ['registry.pl4nted.test', 'mirror.pl4nted.test', 'agents.pl4nted.test', '10.77.0.9', 'page.pl4nted.test']
 
 describe('shoal support-bundle', () => {
   let dir: string
@@ -30,11 +31,15 @@ describe('shoal support-bundle', () => {
     await writeFile(docker, JSON.stringify({ auths: { 'x.test': { auth: btoa(`me:${SECRETS.docker}`) } } }))
     origin = await FaultOrigin.start()
     const mirrors = [`http://mirror:${SECRETS.mirror}@127.0.0.1:9/`]
-    const registries = { [origin.registry]: { plainHttp: true, mirrors } }
+    const registries = {
+      [origin.registry]: { plainHttp: true, mirrors },
+      [HOSTS[0] ?? '']: { mirrors: [`https://${HOSTS[1]}/v2`] },
+    }
     agent = await AgentProcess.start({
       config: {
         origin: { default: origin.registry, registries, dockerConfig: docker },
-        swarm: { secret: SECRETS.swarm },
+        swarm: { secret: SECRETS.swarm, bootstrap: [HOSTS[2]], advertise: [HOSTS[3]] },
+        admin: { hosts: [HOSTS[4]] },
         log: { level: 'info' },
       },
     })
@@ -66,7 +71,7 @@ describe('shoal support-bundle', () => {
     return { files, all: gunzipSync(await readFile(path)).toString('latin1') }
   }
 
-  it('holds what somebody needs who looks for a fault, and neither secrets nor names', async () => {
+  it('holds what somebody needs who looks for a fault, and neither secrets nor names of images and hosts', async () => {
     const path = join(dir, 'one.tar.gz')
     const said = await agent.shoal('support-bundle', '-o', path)
     expect(said).toContain(path)
@@ -86,7 +91,7 @@ describe('shoal support-bundle', () => {
         'host.json',
       ]),
     )
-    for (const secret of [...Object.values(SECRETS), btoa(`me:${SECRETS.docker}`), ...NAMES])
+    for (const secret of [...Object.values(SECRETS), btoa(`me:${SECRETS.docker}`), ...NAMES, ...HOSTS])
       expect(all).not.toContain(secret)
     expect(files.get('agent/config.json')).toContain('"secret": "***"')
     expect(files.get('agent/config.json')).toContain('http://***@127.0.0.1:9/')
@@ -127,13 +132,14 @@ describe('shoal support-bundle', () => {
   it('has what can be had of an agent that is down, and says what cannot', async () => {
     await agent.stop()
     const path = join(dir, 'down.tar.gz')
-    const said = await agent.shoal('support-bundle', '--with-names', '-o', path)
+    const said = await agent.shoal('support-bundle', '--with-names', '--with-hosts', '-o', path)
     expect(said).toContain('not in it: agent/status.json')
     const { files, all } = await unpack(path)
     expect([...files.keys()]).toEqual(
       expect.arrayContaining(['README.txt', 'config.json', 'doctor.json', 'problems.txt']),
     )
     expect(files.get('problems.txt')).toContain('no agent answers')
+    for (const host of HOSTS) expect(files.get('config.json')).toContain(host)
     for (const secret of Object.values(SECRETS)) expect(all).not.toContain(secret)
   })
 })

@@ -4,6 +4,7 @@ import { mapTexts, withoutCredentials } from '../../util/scrub.ts'
 import type { AdminClient } from '../admin-client.ts'
 import { json } from '../output.ts'
 import { writeBundle } from '../support/bundle-file.ts'
+import { HiddenHosts } from '../support/hidden-hosts.ts'
 import { HiddenNames } from '../support/hidden-names.ts'
 
 export interface SupportBundleContext {
@@ -20,6 +21,8 @@ export interface SupportBundleInit {
   readonly path: string | undefined
   /** Whether names of repositories and tags stay. */
   readonly withNames: boolean
+  /** Whether names and addresses of hosts stay. */
+  readonly withHosts: boolean
   /** Of Shoal, as this command has it. */
   readonly version: string
 }
@@ -35,23 +38,24 @@ doctor.json                     what \`shoal doctor\` found
 host.json                       versions and size of the host
 problems.txt                    what could not be had, and why
 
-Secrets, credentials and tokens are left out. Names of repositories and tags`
-const NAMES = {
-  hidden: ' are marks: the same for the same name, and only in here.\n',
-  kept: ' were left as they are, as asked.\n',
-}
+Secrets, credentials and tokens are left out. Ids of agents, their zones and paths of files are in it.
+`
+const HIDDEN = 'are marks: the same for the same one, and only in here.'
+const KEPT = 'were left as they are, as asked.'
 
 /** Gathers what somebody needs who is to find out what is wrong; what can't be had is left out. @throws CliError */
 export async function supportBundle(context: SupportBundleContext, init: SupportBundleInit): Promise<void> {
   const { client, loaded, diagnose, print, now } = context
   const at = now()
   const names = new HiddenNames()
+  const hosts = new HiddenHosts()
   const clean = (text: string, key = ''): string => {
     const safe = withoutCredentials(text)
+    hosts.learn(safe, key)
     return init.withNames ? safe : names.hide(safe, key)
   }
   const cleanJson = (value: unknown): string => json(mapTexts(value, clean))
-  const files = new Map([['README.txt', `${README}${init.withNames ? NAMES.kept : NAMES.hidden}`]])
+  const files = new Map([['README.txt', readme(init)]])
   const problems: string[] = []
   const add = async (name: string, content: () => Promise<string>): Promise<void> => {
     try {
@@ -63,6 +67,7 @@ export async function supportBundle(context: SupportBundleContext, init: Support
   await add('host.json', async () => cleanJson(hostFacts(init.version)))
   await add('config.json', async () => {
     if ('error' in loaded) throw loaded.error
+    for (const registry of Object.keys(loaded.config.origin.registries)) hosts.learn(registry, 'registry')
     return cleanJson(JSON.parse(JSON.stringify(loaded.config)))
   })
   await add('agent/status.json', async () => cleanJson(await client.status()))
@@ -81,11 +86,20 @@ export async function supportBundle(context: SupportBundleContext, init: Support
   await add('doctor.json', async () => cleanJson(JSON.parse(await diagnose())))
   if (problems.length > 0) files.set('problems.txt', `${problems.join('\n')}\n`)
 
+  if (!init.withHosts) {
+    for (const content of files.values()) hosts.learn(content)
+    for (const [name, content] of files) files.set(name, hosts.hide(content))
+  }
   const folder = `shoal-support-${at.toISOString().replaceAll(/[:.]/g, '-')}`
   const path = init.path ?? `${folder}.tar.gz`
   await writeBundle(path, files, { folder, at })
   print(`${path}: ${files.size} files. Look through it before you hand it on.\n`)
   for (const problem of problems) print(`not in it: ${problem}\n`)
+}
+
+function readme({ withNames, withHosts }: SupportBundleInit): string {
+  const repositories = `Names of repositories and tags ${withNames ? KEPT : HIDDEN}`
+  return `${README}${repositories}\nNames and addresses of hosts ${withHosts ? KEPT : HIDDEN}\n`
 }
 
 function cleanLine(line: string, clean: (text: string, key?: string) => string): string {

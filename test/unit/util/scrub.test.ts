@@ -15,6 +15,7 @@ describe('withoutCredentials', () => {
     `bearer ${PLANTED}`,
     `password=${PLANTED}`,
     `{"identitytoken":"${PLANTED}"}`,
+    JSON.stringify({ msg: `{"token":"${PLANTED}"}` }),
     `client_secret: ${PLANTED}`,
     `set-cookie: ${PLANTED}; path=/`,
     `api-key=${PLANTED}`,
