@@ -7,6 +7,7 @@
  * a lease: so each chunk is fetched by one of them.
  */
 import type { ChunkPlan } from './chunk-plan.ts'
+import type { ChunkSet } from './chunk-set.ts'
 import { hurryLateChunks, leaveStalledSources } from './late-policy.ts'
 import { OriginPolicy } from './origin-policy.ts'
 import { PeerPolicy } from './peer-policy.ts'
@@ -76,6 +77,8 @@ export interface LeasesView {
 
 export interface Snapshot {
   readonly plan: ChunkPlan
+  /** Chunks that are `missing` by `stateOf`. Nobody changes it. */
+  readonly missing: ChunkSet
   /** `held`: it is here, and peers say different things about it; only the origin's word would change that. */
   stateOf(index: number): 'missing' | 'held' | 'there'
   readonly runs: readonly RunView[]

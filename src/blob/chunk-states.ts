@@ -1,4 +1,5 @@
 /** What is known of each chunk of a partial blob. Owned by one `Transfer`. */
+import { ChunkSet } from './chunk-set.ts'
 
 /**
  * - absent: not on disk
@@ -11,14 +12,18 @@ export type ChunkState = 'absent' | 'claimed' | 'received' | 'arrived' | 'verifi
 
 export class ChunkStates {
   readonly #states: ChunkState[]
+  readonly #absent: ChunkSet
   /** Where the next byte of an absent chunk goes, for those that began to arrive. */
   readonly #reached = new Map<number, number>()
-  #verified = 0
-  #absent: number
+  #verifiedCount = 0
+  #absentCount: number
+  #changes = 0
 
   constructor(count: number) {
     this.#states = Array.from({ length: count }, () => 'absent')
-    this.#absent = count
+    this.#absent = new ChunkSet(count)
+    this.#absent.addRange(0, count)
+    this.#absentCount = count
   }
 
   get count(): number {
@@ -26,11 +31,21 @@ export class ChunkStates {
   }
 
   get verifiedCount(): number {
-    return this.#verified
+    return this.#verifiedCount
   }
 
   get absentCount(): number {
-    return this.#absent
+    return this.#absentCount
+  }
+
+  /** Counts what was set: while it is the same, so are all states. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** Chunks that are absent now, to keep. */
+  absent(): ChunkSet {
+    return this.#absent.copy()
   }
 
   of(index: number): ChunkState {
@@ -41,10 +56,14 @@ export class ChunkStates {
 
   set(index: number, state: ChunkState): void {
     const before = this.of(index)
-    if (before === 'verified') this.#verified -= 1
-    if (before === 'absent') this.#absent -= 1
-    if (state === 'verified') this.#verified += 1
-    if (state === 'absent') this.#absent += 1
+    if (before === 'verified') this.#verifiedCount -= 1
+    if (before === 'absent') this.#absentCount -= 1
+    if (state === 'verified') this.#verifiedCount += 1
+    if (state === 'absent') {
+      this.#absentCount += 1
+      this.#absent.add(index)
+    } else this.#absent.delete(index)
+    this.#changes += 1
     this.#states[index] = state
     this.#reached.delete(index)
   }
@@ -60,9 +79,11 @@ export class ChunkStates {
   }
 
   clear(): void {
+    this.#changes += 1
     this.#states.fill('absent')
+    this.#absent.addRange(0, this.count)
     this.#reached.clear()
-    this.#verified = 0
-    this.#absent = this.count
+    this.#verifiedCount = 0
+    this.#absentCount = this.count
   }
 }

@@ -3,6 +3,7 @@
  * stated. Owned by one `Transfer`.
  */
 import { isReleased } from './chunk-evidence.ts'
+import type { ChunkSet } from './chunk-set.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ClaimBook } from './claim-book.ts'
 import type { ChunkHash } from './ports.ts'
@@ -11,6 +12,12 @@ import type { ChunkHash } from './ports.ts'
 export interface SignerShare {
   /** Whether one more chunk may be taken on its word. */
   leaves(signer: string): boolean
+}
+
+/** As `ChunkTrust.risks`. */
+interface Risks {
+  risky: number
+  readonly bySigner: Map<string, number>
 }
 
 export interface ChunkTrustComponents {
@@ -32,6 +39,8 @@ export class ChunkTrust {
   /** The only version of a chunk that is taken from peers. */
   readonly expected = new Map<number, ChunkHash>()
   readonly #components: ChunkTrustComponents
+  /** As it was when it was last counted. */
+  #here: { readonly changes: number; readonly all: ChunkSet; readonly sure: number; readonly risks: Risks } | undefined
 
   constructor(components: ChunkTrustComponents) {
     this.#components = components
@@ -105,19 +114,38 @@ export class ChunkTrust {
   /**
    * Chunks that are here, or on their way, on the word of signers whom nothing has confirmed; apart, by signer, those of which one
    * says that it got them from the origin.
+   * @param onTheirWay from peers
    */
-  risks(isOnItsWay: (index: number) => boolean): { readonly risky: number; readonly bySigner: Map<string, number> } {
+  risks(onTheirWay: ChunkSet): Risks {
     const { chunks, book } = this.#components
-    const bySigner = new Map<string, number>()
-    let risky = 0
-    for (let index = 0; index < chunks.count; index++) {
+    const here = this.#risksHere()
+    const risks = { risky: here.risky, bySigner: new Map(here.bySigner) }
+    for (let index = onTheirWay.next(0); index >= 0; index = onTheirWay.next(index + 1)) {
+      if (book.risky.has(index) && chunks.of(index) === 'absent') this.#count(index, risks)
+    }
+    return risks
+  }
+
+  #risksHere(): Risks {
+    const { chunks, book } = this.#components
+    const known = this.#here
+    const { changes } = chunks
+    const { risky: all } = book
+    if (known?.changes === changes && known.all === all && known.sure === this.sure.size) return known.risks
+    const risks = { risky: 0, bySigner: new Map<string, number>() }
+    for (let index = all.next(0); index >= 0; index = all.next(index + 1)) {
       const state = chunks.of(index)
       const isFromPeer = state === 'arrived' || (state === 'verified' && !book.own.has(index) && !this.sure.has(index))
-      if (!(isFromPeer || (state === 'absent' && isOnItsWay(index))) || !book.isRisky(index)) continue
-      const signer = book.unconfirmed(index)
-      if (signer === undefined || book.isMapper(signer)) risky += 1
-      else bySigner.set(signer, (bySigner.get(signer) ?? 0) + 1)
+      if (isFromPeer) this.#count(index, risks)
     }
-    return { risky, bySigner }
+    this.#here = { changes, all, sure: this.sure.size, risks }
+    return risks
+  }
+
+  #count(index: number, risks: Risks): void {
+    const { book } = this.#components
+    const signer = book.unconfirmed(index)
+    if (signer === undefined || book.isMapper(signer)) risks.risky += 1
+    else risks.bySigner.set(signer, (risks.bySigner.get(signer) ?? 0) + 1)
   }
 }

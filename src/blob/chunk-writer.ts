@@ -38,23 +38,28 @@ export interface ChunkWriterComponents {
 /** Who brought the chunks that wait for their check. */
 export class BringerBook {
   readonly #bringers = new Map<number, Run['source'] | 'several'>()
+  readonly #counts = new Map<Run['source'], number>()
 
   set(index: number, bringer: Run['source'] | 'several'): void {
+    this.take(index)
     this.#bringers.set(index, bringer)
+    if (bringer !== 'several') this.#counts.set(bringer, this.count(bringer) + 1)
   }
 
   /** How many chunks of this one wait. */
   count(bringer: Run['source']): number {
-    let count = 0
-    for (const other of this.#bringers.values()) if (other === bringer) count += 1
-    return count
+    return this.#counts.get(bringer) ?? 0
   }
 
   /** Undefined: nobody alone. */
   take(index: number): Run['source'] | undefined {
     const bringer = this.#bringers.get(index)
     this.#bringers.delete(index)
-    return bringer === 'several' ? undefined : bringer
+    if (bringer === undefined || bringer === 'several') return undefined
+    const left = this.count(bringer) - 1
+    if (left > 0) this.#counts.set(bringer, left)
+    else this.#counts.delete(bringer)
+    return bringer
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Evidence } from './chunk-evidence.ts'
 import type { ChunkPlan } from './chunk-plan.ts'
+import { ChunkSet } from './chunk-set.ts'
 import type { ChunkHash, ChunkStatement } from './ports.ts'
 
 /** More signers for one hash add nothing that two do not. Some more, for one may turn out to be a liar. */
@@ -15,6 +16,12 @@ const MAX_STATEMENTS = 4_096
 
 /** By hash, who states it. */
 type Stated = Map<ChunkHash, Set<string>>
+
+/** What is said about a chunk, in short. */
+interface Outlook {
+  readonly evidence: Evidence
+  readonly unconfirmed: string | undefined
+}
 
 export class ClaimBook {
   readonly #plan: ChunkPlan
@@ -28,11 +35,15 @@ export class ClaimBook {
   /** Signers of whom the origin, or another signer, has confirmed a chunk. */
   readonly #confirmed = new Set<string>()
   readonly #onlyHash: ChunkHash | undefined
+  /** By chunk, until what is said about it, or whom to believe, changes: it is asked for many times in between. */
+  readonly #outlooks: (Outlook | undefined)[]
+  #risky: ChunkSet | undefined
 
   /** @param init.onlyHash of a blob of one chunk: its digest is the chunk's hash, and nobody needs to state it */
   constructor(init: { readonly plan: ChunkPlan; readonly onlyHash: ChunkHash | undefined }) {
     this.#plan = init.plan
     this.#onlyHash = init.onlyHash
+    this.#outlooks = Array.from({ length: init.plan.count })
   }
 
   /** Statements that were taken over; also those of signers that count no more. */
@@ -52,7 +63,10 @@ export class ClaimBook {
         isNew = this.#state(index, hash, signer, replaces) || isNew
       }
     }
-    if (kind === 'map') this.#mappers.add(signer)
+    if (kind === 'map' && !this.#mappers.has(signer)) {
+      this.#mappers.add(signer)
+      this.#risky = undefined
+    }
     if (isNew) this.#statements.push(statement)
     if (isNew && [...hashes].some(([index, hash]) => this.#isContradicted(index, hash))) this.#contradict(signer)
     return isNew
@@ -71,9 +85,10 @@ export class ClaimBook {
    */
   addOwn(index: number, hash: ChunkHash): string[] {
     this.#own.set(index, hash)
+    this.#risky = undefined
     const liars: string[] = []
     for (const [stated, signers] of this.#chunks.get(index) ?? []) {
-      if (stated === hash) for (const signer of signers) this.#confirmed.add(signer)
+      if (stated === hash) for (const signer of signers) this.#confirm(signer)
       else if (signers.size === 1) liars.push(...signers)
     }
     for (const signer of liars) this.#contradict(signer)
@@ -83,6 +98,7 @@ export class ClaimBook {
   /** The chunk is not here any more as the origin sent it. */
   dropOwn(index: number): void {
     this.#own.delete(index)
+    this.#risky = undefined
   }
 
   /** Signers whom the origin has contradicted. */
@@ -129,25 +145,24 @@ export class ClaimBook {
 
   /** What a chunk that peers bring would be at best. */
   outlook(index: number): Evidence {
-    if (this.#onlyHash !== undefined) return 'agreed'
-    const stated = this.#chunks.get(index)
-    if (stated === undefined || stated.size === 0) return 'none'
-    if (stated.size > 1) return 'contested'
-    const [signers] = stated.values()
-    return signers !== undefined && signers.size > 1 ? 'agreed' : 'lone'
+    return this.#outlook(index).evidence
+  }
+
+  /** Chunks that are risky now. Nobody changes it; it is another one when anything has changed that `ChunkTrust.risks` asks for. */
+  get risky(): ChunkSet {
+    this.#risky ??= ChunkSet.of(this.#plan.count, (index) => this.isRisky(index))
+    return this.#risky
   }
 
   /** Whether all there is for the chunk is the word of signers that nothing has confirmed yet. */
   isRisky(index: number): boolean {
-    return this.outlook(index) === 'contested' || this.unconfirmed(index) !== undefined
+    const { evidence, unconfirmed } = this.#outlook(index)
+    return evidence === 'contested' || unconfirmed !== undefined
   }
 
   /** The one whose unconfirmed word is all there is for the chunk. */
   unconfirmed(index: number): string | undefined {
-    if (this.outlook(index) !== 'lone') return undefined
-    const [signers] = this.#chunks.get(index)?.values() ?? []
-    const [signer] = signers ?? []
-    return signer === undefined || this.#confirmed.has(signer) ? undefined : signer
+    return this.#outlook(index).unconfirmed
   }
 
   /** Whether it says that it had the whole blob. */
@@ -188,8 +203,41 @@ export class ClaimBook {
     stated.set(hash, (signers ?? new Set()).add(signer))
     this.#chunks.set(index, stated)
     const agreeing = stated.get(hash) ?? new Set()
-    if (this.#own.get(index) === hash || agreeing.size > 1) for (const each of agreeing) this.#confirmed.add(each)
+    this.#outlooks[index] = undefined
+    this.#risky = undefined
+    if (this.#own.get(index) === hash || agreeing.size > 1) for (const each of agreeing) this.#confirm(each)
     return true
+  }
+
+  #outlook(index: number): Outlook {
+    const known = this.#outlooks[index]
+    if (known !== undefined) return known
+    const outlook = this.#lookAt(index)
+    if (index < this.#outlooks.length) this.#outlooks[index] = outlook
+    return outlook
+  }
+
+  #lookAt(index: number): Outlook {
+    if (this.#onlyHash !== undefined) return { evidence: 'agreed', unconfirmed: undefined }
+    const stated = this.#chunks.get(index)
+    if (stated === undefined || stated.size === 0) return { evidence: 'none', unconfirmed: undefined }
+    if (stated.size > 1) return { evidence: 'contested', unconfirmed: undefined }
+    const [signers] = stated.values()
+    if (signers !== undefined && signers.size > 1) return { evidence: 'agreed', unconfirmed: undefined }
+    const [signer] = signers ?? []
+    const isConfirmed = signer === undefined || this.#confirmed.has(signer)
+    return { evidence: 'lone', unconfirmed: isConfirmed ? undefined : signer }
+  }
+
+  #confirm(signer: string): void {
+    if (this.#confirmed.has(signer)) return
+    this.#confirmed.add(signer)
+    this.#lookAgain()
+  }
+
+  #lookAgain(): void {
+    this.#outlooks.fill(undefined)
+    this.#risky = undefined
   }
 
   #isContradicted(index: number, hash: ChunkHash): boolean {
@@ -204,6 +252,7 @@ export class ClaimBook {
 
   #remove(signer: string): void {
     this.#confirmed.delete(signer)
+    this.#lookAgain()
     for (const [index, stated] of this.#chunks) {
       for (const [hash, signers] of stated) {
         if (signers.delete(signer) && signers.size === 0) stated.delete(hash)

@@ -29,6 +29,7 @@ export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
       if (run.view.silentMs >= ORIGIN_STALL_MS && isReplaceable) draft.giveUp(run)
       continue
     }
+    if (run.view.silentMs < STALL_IN_NEED_MS) continue
     const isAwaited = isAllAwaited || wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end)
     const isReplaceable = sources.some(({ kind, id }) => kind === 'origin' || (id !== run.source && peers.areThere))
     if (run.view.silentMs >= (isAwaited && isReplaceable ? STALL_IN_NEED_MS : STALL_MS)) draft.giveUp(run)
@@ -51,8 +52,7 @@ export function hurryLateChunks(draft: RunDraft, peers: PeerPolicy, origin: Orig
 
 /** When nothing is left to begin, sources that are idle take over from those that would end last. */
 function helpTheLast(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy): void {
-  const { plan } = draft.snapshot
-  for (let chunk = 0; chunk < plan.count; chunk++) if (draft.isOpen(chunk) && peers.canBring(chunk)) return
+  if (draft.open.some((chunk) => peers.canBring(chunk))) return
   for (const run of draft.runs.filter(({ kind, view, isSpare }) => kind === 'peer' && view !== undefined && !isSpare)) {
     if (run.view === undefined || run.view.ageMs < LATE_MS) continue
     if (run.end > run.next + 1 && timeLeft(draft, run, run.view, run.end - 1) > WORTH_DIVIDING_MS) {

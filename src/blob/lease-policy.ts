@@ -112,22 +112,22 @@ export class LeasePolicy {
 
   /** First what a reader comes to next. Of what waits for a second word, one chunk: if that is good, so is the word for the others. */
   #gaps({ isGap, isDoubtful }: Needs): ChunkRange[] {
-    const { plan, wanted } = this.#draft.snapshot
-    const first = wanted.find(({ chunk }) => this.#draft.snapshot.stateOf(chunk) === 'missing')?.chunk ?? 0
+    const { missing, wanted } = this.#draft.snapshot
+    const first = wanted.find(({ chunk }) => missing.has(chunk))?.chunk ?? 0
     const gaps: { from: number; to: number }[] = []
     let hasDoubtful = false
-    for (let step = 0; step < plan.count; step++) {
-      const chunk = (first + step) % plan.count
-      if (!isGap(chunk)) continue
+    this.#draft.open.findFrom(first, (chunk) => {
+      if (!isGap(chunk)) return false
       if (isDoubtful(chunk)) {
-        if (hasDoubtful) continue
+        if (hasDoubtful) return false
         hasDoubtful = true
       }
       const last = gaps.at(-1)
       if (last?.to === chunk) last.to += 1
-      else if (gaps.length === MAX_GAPS) break
+      else if (gaps.length === MAX_GAPS) return true
       else gaps.push({ from: chunk, to: chunk + 1 })
-    }
+      return false
+    })
     return gaps
   }
 

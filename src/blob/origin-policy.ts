@@ -72,9 +72,7 @@ export class OriginPolicy {
    */
   get mustSendRest(): boolean {
     if (this.#source?.ignoresRange !== true || !this.#peers.areThere) return false
-    const { count } = this.#draft.snapshot.plan
-    for (let chunk = 0; chunk < count; chunk++) if (this.#isGap(chunk)) return true
-    return false
+    return this.#draft.open.some((chunk) => this.#isGap(chunk))
   }
 
   /** Leaves to the peers what they bring as well and as fast; goes on with what they do not. */
@@ -100,9 +98,11 @@ export class OriginPolicy {
   /** What it has leave for; what peers are too slow with. */
   #fillShared(): void {
     if (this.#source === undefined) return
-    const { count } = this.#draft.snapshot.plan
-    for (let chunk = 0; chunk < count && !this.#isFull; chunk++) {
-      if (this.#leases.has(chunk) && this.#isGap(chunk)) this.#start(this.#source, chunk)
+    const { open } = this.#draft
+    for (let chunk = open.next(0); chunk >= 0; chunk = open.next(chunk + 1)) {
+      if (!this.#leases.has(chunk) || !this.#isGap(chunk)) continue
+      if (this.#isFull) break
+      this.#start(this.#source, chunk)
     }
     const isBusy = this.#draft.runs.some((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
     const place = isBusy ? undefined : this.#placeToHelp(this.#source)
@@ -111,16 +111,12 @@ export class OriginPolicy {
   }
 
   #placeToHelp(source: SourceView): number | undefined {
-    const { plan, wanted } = this.#draft.snapshot
-    const isOpen = (chunk: number): boolean => this.#draft.isOpen(chunk) && !this.#isCheckedOn(chunk)
+    const { open, snapshot } = this.#draft
+    if (open.isEmpty) return undefined
     const helps = !this.#isCold && this.#isFasterThanPeers(source)
     if (!helps && !this.#leases.isOverdue) return undefined
-    const first = wanted[0]?.chunk ?? 0
-    for (let step = 0; step < plan.count; step++) {
-      const chunk = (first + step) % plan.count
-      if (isOpen(chunk)) return chunk
-    }
-    return undefined
+    const place = open.findFrom(snapshot.wanted[0]?.chunk ?? 0, (chunk) => !this.#isCheckedOn(chunk))
+    return place < 0 ? undefined : place
   }
 
   #fillAlone(): void {
@@ -136,12 +132,9 @@ export class OriginPolicy {
     const place = helps && !this.#isCold ? snapshot.wanted[0]?.chunk : undefined
     const first =
       place ?? (this.#peers.areThere && !this.#source.ignoresRange ? Math.floor(snapshot.offset * count) : 0)
-    for (let step = 0; step < count; step++) {
-      const chunk = (first + step) % count
-      if (!(helps ? this.#draft.isOpen(chunk) && !this.#isCheckedOn(chunk) : this.#isGap(chunk))) continue
-      this.#start(this.#source, chunk)
-      return
-    }
+    const matches = (chunk: number): boolean => (helps ? !this.#isCheckedOn(chunk) : this.#isGap(chunk))
+    const chunk = this.#draft.open.findFrom(first, matches)
+    if (chunk >= 0) this.#start(this.#source, chunk)
   }
 
   /** Whether a reader would be done later with the peers that are there than without any. */
@@ -154,9 +147,7 @@ export class OriginPolicy {
     const share = areFew ? HELP_SHARE.few : HELP_SHARE.many
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
-    let open = 0
-    for (let chunk = 0; chunk < plan.count && open <= enough; chunk++) if (this.#draft.isOpen(chunk)) open += 1
-    return open > enough
+    return this.#draft.open.size > enough
   }
 
   /** Asks for a chunk that another source is late with. @returns whether it could */
@@ -169,9 +160,7 @@ export class OriginPolicy {
 
   /** Whether something is missing that no peer has either. */
   get #isCold(): boolean {
-    const { count } = this.#draft.snapshot.plan
-    for (let chunk = 0; chunk < count; chunk++) if (this.#draft.isOpen(chunk) && this.#peers.lack(chunk)) return true
-    return false
+    return this.#draft.open.some((chunk) => this.#peers.lack(chunk))
   }
 
   /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */

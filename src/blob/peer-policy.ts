@@ -1,11 +1,11 @@
 import type { SourceView } from './chunk-scheduler.ts'
+import { ChunkSet } from './chunk-set.ts'
+import { FillOrder } from './fill-order.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
 
 /** What one request to a peer is to take, by what the peer brought so far. */
 const RUN_SECONDS = 0.35
 const MAX_RUN_BYTES = 16 * 1024 * 1024
-/** Chunks behind a waiting reader's that come before all others. */
-const WINDOW_BYTES = 16 * 1024 * 1024
 /** Chunks that are asked of peers at once: what they all bring in so long, or so many. */
 const AHEAD_SECONDS = 2.5
 const MIN_ASKED = 8
@@ -22,10 +22,19 @@ export class PeerPolicy {
   readonly #draft: RunDraft
   readonly #peers: readonly SourceView[]
   readonly #hasOrigin: boolean
+  /** Answers that were worked out: none of them changes while it is decided. */
+  readonly #known: { readonly has: ChunkSet; readonly may: ChunkSet }
+  readonly #held: ChunkSet
+  readonly #free: ChunkSet
+  readonly #risky: ChunkSet
 
   constructor(draft: RunDraft) {
     this.#draft = draft
-    const { sources } = draft.snapshot
+    const { sources, plan } = draft.snapshot
+    this.#known = { has: new ChunkSet(plan.count), may: new ChunkSet(plan.count) }
+    this.#held = new ChunkSet(plan.count)
+    this.#free = new ChunkSet(plan.count)
+    this.#risky = new ChunkSet(plan.count)
     this.#peers = sources.filter(({ kind }) => kind === 'peer')
     this.#hasOrigin = this.#peers.length < sources.length
   }
@@ -63,7 +72,7 @@ export class PeerPolicy {
 
   /** Peers have it, but so much is on its way on their word alone that more has to wait until it is confirmed. */
   isUnconfirmed(chunk: number): boolean {
-    return this.#draft.snapshot.mayFetch(chunk) === 'risky' && !this.#mayAsk(chunk) && this.#has(chunk)
+    return this.#isRisky(chunk) && this.#draft.riskLeft <= 0 && this.#has(chunk)
   }
 
   /** @returns whether peers see to it that the reader gets the chunk */
@@ -85,18 +94,18 @@ export class PeerPolicy {
 
   /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
-    const chunks = this.#inOrder()
-    const { plan } = this.#draft.snapshot
-    const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / plan.chunkBytes))
-    let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
     let free = this.#peers.filter((peer) => this.#isFree(peer))
+    if (free.length === 0 || this.#draft.open.isEmpty) return
+    const chunks = new FillOrder(this.#draft, { leavesDisputed: this.#hasOrigin })
+    const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / this.#draft.snapshot.plan.chunkBytes))
+    let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
     let open: number[] = []
     while (free.length > 0 && this.#hasRoom) {
       // No more than can be given away now: a blob may have thousands.
       while (open.length < Math.max(1, slots) * runChunks) {
-        const { value: chunk, done } = chunks.next()
-        if (done === true) break
-        if (this.#draft.isOpen(chunk) && this.#mayAsk(chunk) && free.some((peer) => peer.has(chunk))) open.push(chunk)
+        const chunk = chunks.next()
+        if (chunk < 0) break
+        if (this.#mayAsk(chunk) && this.#has(chunk) && free.some((peer) => peer.has(chunk))) open.push(chunk)
       }
       if (open.length === 0) return
       const start = this.#firstStart(open, free)
@@ -132,7 +141,7 @@ export class PeerPolicy {
   }
 
   #expectedRateOf(peer: SourceView): number {
-    const runs = this.#draft.runs.filter(({ source }) => source === peer.id)
+    const runs = this.#draft.runsOf(peer.id)
     if (runs.some(({ view }) => view !== undefined && view.silentMs >= SILENT_MS)) return 0
     if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * Math.max(1, runs.length)
     const rated = runs.filter(({ view }) => view !== undefined && view.ageMs >= GUESSED_MS)
@@ -141,7 +150,11 @@ export class PeerPolicy {
   }
 
   #has(chunk: number): boolean {
-    return this.#peers.some((peer) => peer.has(chunk))
+    if (!this.#known.has.has(chunk)) {
+      this.#known.has.add(chunk)
+      if (this.#peers.some((peer) => peer.has(chunk))) this.#held.add(chunk)
+    }
+    return this.#held.has(chunk)
   }
 
   #firstStart(open: readonly number[], free: readonly SourceView[]): { peer: SourceView; chunk: number } | undefined {
@@ -153,37 +166,15 @@ export class PeerPolicy {
     return undefined
   }
 
-  /** All chunks: first what readers come to next, then from this agent's own place on. */
-  *#inOrder(): Generator<number, void, void> {
-    const { plan, wanted, offset } = this.#draft.snapshot
-    const window = Math.max(2, Math.floor(WINDOW_BYTES / plan.chunkBytes))
-    const near = new Set<number>()
-    for (const { chunk } of wanted) {
-      for (let next = chunk; next < Math.min(plan.count, chunk + window); next++) near.add(next)
-    }
-    // What the readers may not have from peers is the origin's affair, as long as there is something else to do.
-    const theirs: number[] = []
-    for (const chunk of near) {
-      if (!this.#hasOrigin || this.#draft.snapshot.isUndisputed(chunk)) yield chunk
-      else theirs.push(chunk)
-    }
-    const first = Math.floor(offset * plan.count)
-    for (let step = 0; step < plan.count; step++) {
-      const chunk = (first + step) % plan.count
-      if (!near.has(chunk)) yield chunk
-    }
-    yield* theirs
-  }
-
   #start(peer: SourceView, from: number, share: number): void {
     const { plan } = this.#draft.snapshot
     const bytes = Math.min(MAX_RUN_BYTES, (peer.bytesPerSecond ?? 0) * RUN_SECONDS)
     const fits = Math.min(share, Math.floor(bytes / plan.chunkBytes), this.#draft.chunksLeft(peer))
     const most = Math.max(1, fits)
-    let risks = this.#riskOf(from)
+    let risks = this.#isRisky(from) ? 1 : 0
     let to = from + 1
     while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.has(to) && this.#mayAsk(to)) {
-      risks += this.#riskOf(to)
+      if (this.#isRisky(to)) risks += 1
       if (risks > 0 && risks > this.#draft.riskLeft) break
       to += 1
     }
@@ -191,12 +182,21 @@ export class PeerPolicy {
   }
 
   #mayAsk(chunk: number): boolean {
-    const may = this.#draft.snapshot.mayFetch(chunk)
-    return may === 'free' || (may === 'risky' && this.#draft.riskLeft > 0)
+    this.#learn(chunk)
+    return this.#free.has(chunk) || (this.#risky.has(chunk) && this.#draft.riskLeft > 0)
   }
 
-  #riskOf(chunk: number): number {
-    return this.#draft.snapshot.mayFetch(chunk) === 'risky' ? 1 : 0
+  #isRisky(chunk: number): boolean {
+    this.#learn(chunk)
+    return this.#risky.has(chunk)
+  }
+
+  #learn(chunk: number): void {
+    if (this.#known.may.has(chunk)) return
+    this.#known.may.add(chunk)
+    const may = this.#draft.snapshot.mayFetch(chunk)
+    if (may === 'free') this.#free.add(chunk)
+    else if (may === 'risky') this.#risky.add(chunk)
   }
 
   #isFree(peer: SourceView): boolean {

@@ -1,5 +1,7 @@
 /** The runs as they will be once the steps that were decided so far are carried out. Part of `chunk-scheduler`. */
+
 import type { RunView, Snapshot, SourceView, Step } from './chunk-scheduler.ts'
+import { ChunkSet } from './chunk-set.ts'
 import type { ChunkRange } from './ports.ts'
 
 export interface PlannedRun {
@@ -14,18 +16,23 @@ export interface PlannedRun {
   end: number
 }
 
+const NO_RUNS: readonly PlannedRun[] = []
+
 export class RunDraft {
   readonly steps: Step[] = []
   readonly runs: PlannedRun[]
   readonly snapshot: Snapshot
-  #covered: Uint8Array | undefined
+  #covered: ChunkSet | undefined
+  #open: ChunkSet | undefined
   #given = 0
   /** Chunks that each source is to be asked for by steps that were decided here. */
   readonly #asked = new Map<string, number>()
+  readonly #bySource = new Map<string, PlannedRun[]>()
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot
-    this.runs = snapshot.runs.map((view) => ({ ...view, view }))
+    this.runs = snapshot.runs.map((view) => planned(view))
+    for (const run of this.runs) this.#noteSource(run)
   }
 
   /** Chunks on the word of unconfirmed signers that may still be asked for. */
@@ -42,22 +49,31 @@ export class RunDraft {
     return this.runs.some((run) => run.isSpare && run.next === chunk)
   }
 
+  runsOf(source: string): readonly PlannedRun[] {
+    return this.#bySource.get(source) ?? NO_RUNS
+  }
+
   running(source: string): number {
-    return this.runs.reduce((count, run) => count + (run.source === source ? 1 : 0), 0)
+    return this.#bySource.get(source)?.length ?? 0
   }
 
   chunksLeft({ id, chunksLeft }: SourceView): number {
     return chunksLeft - (this.#asked.get(id) ?? 0)
   }
 
-  /** Nobody has the chunk or is fetching it. */
+  /** Chunks that nobody has or is fetching, as it is now: it changes with each step. */
+  get open(): ChunkSet {
+    this.#open ??= this.#opened()
+    return this.#open
+  }
+
   isOpen(chunk: number): boolean {
-    return !this.isCovered(chunk) && this.snapshot.stateOf(chunk) === 'missing'
+    return this.open.has(chunk)
   }
 
   isCovered(chunk: number): boolean {
     this.#covered ??= this.#cover()
-    return this.#covered[chunk] === 1
+    return this.#covered.has(chunk)
   }
 
   start(source: SourceView, from: number, to: number, options: { askedEnd?: number; isSpare?: boolean } = {}): void {
@@ -65,9 +81,12 @@ export class RunDraft {
     this.steps.push({ type: 'start', source: source.id, from, to, askedEnd, isSpare })
     const kind = source.kind
     this.#asked.set(source.id, (this.#asked.get(source.id) ?? 0) + to - from)
-    this.runs.push({ id: undefined, view: undefined, source: source.id, kind, isSpare, askedEnd, next: from, end: to })
+    const run = { id: undefined, view: undefined, source: source.id, kind, isSpare, askedEnd, next: from, end: to }
+    this.runs.push(run)
+    this.#noteSource(run)
     if (isSpare) return
-    this.#covered?.fill(1, from, to)
+    this.#covered?.addRange(from, to)
+    this.#open?.deleteRange(from, to)
     if (kind === 'peer') for (let c = from; c < to; c++) if (this.snapshot.mayFetch(c) === 'risky') this.#given += 1
   }
 
@@ -75,8 +94,11 @@ export class RunDraft {
   resize(run: PlannedRun, to: number): void {
     if (to === run.end) return
     if (run.id !== undefined) this.steps.push({ type: 'resize', run: run.id, to })
-    if (to < run.end) this.#covered?.fill(0, to, run.end)
-    else this.#covered?.fill(1, run.end, to)
+    if (to < run.end) this.#uncover(to, run.end)
+    else {
+      this.#covered?.addRange(run.end, to)
+      this.#open?.deleteRange(run.end, to)
+    }
     run.end = to
   }
 
@@ -88,9 +110,33 @@ export class RunDraft {
     if (run.id !== undefined) this.steps.push({ type: 'give-up', run: run.id })
   }
 
-  #cover(): Uint8Array {
-    const covered = new Uint8Array(this.snapshot.plan.count)
-    for (const run of this.runs) if (!run.isSpare) covered.fill(1, run.next, run.end)
+  #noteSource(run: PlannedRun): void {
+    const runs = this.#bySource.get(run.source)
+    if (runs === undefined) this.#bySource.set(run.source, [run])
+    else runs.push(run)
+  }
+
+  #uncover(from: number, to: number): void {
+    this.#covered?.deleteRange(from, to)
+    if (this.#open === undefined) return
+    for (let chunk = from; chunk < to; chunk++) if (this.snapshot.missing.has(chunk)) this.#open.add(chunk)
+  }
+
+  #cover(): ChunkSet {
+    const covered = new ChunkSet(this.snapshot.plan.count)
+    for (const run of this.runs) if (!run.isSpare) covered.addRange(run.next, run.end)
     return covered
   }
+
+  #opened(): ChunkSet {
+    this.#covered ??= this.#cover()
+    const open = this.snapshot.missing.copy()
+    open.deleteAll(this.#covered)
+    return open
+  }
+}
+
+function planned(view: RunView): PlannedRun {
+  const { id, source, kind, isSpare, askedEnd, next, end } = view
+  return { id, view, source, kind, isSpare, askedEnd, next, end }
 }

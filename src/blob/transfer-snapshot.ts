@@ -1,6 +1,7 @@
 /** What `chunk-scheduler` decides on, made of what a transfer knows at one moment. */
 import { type ChunkPlan } from './chunk-plan.ts'
 import type { LeasesView, Snapshot, WantedChunk } from './chunk-scheduler.ts'
+import { ChunkSet } from './chunk-set.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust } from './chunk-trust.ts'
 import type { BringerBook } from './chunk-writer.ts'
@@ -40,18 +41,20 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
   const { plan, now, runs, sources, trust, leases } = parts
   const hasOrigin = sources.some(({ source }) => source.kind === 'origin')
   const views = runs.map((run) => run.view(plan, now))
-  const landing = new Set<number>()
-  for (const [at, view] of views.entries()) {
-    for (let index = runs[at]?.next ?? view.next; index < view.next; index++) landing.add(index)
-  }
+  const landing = new ChunkSet(plan.count)
+  for (const [at, view] of views.entries()) landing.addRange(runs[at]?.next ?? view.next, view.next)
+  const missing = parts.chunks.absent()
+  missing.deleteAll(landing)
+  const asked = new Map<TransferSource, number>()
+  for (const { source, next, end } of runs) asked.set(source, (asked.get(source) ?? 0) + end - next)
+  const unjudged = (source: TransferSource): number => (asked.get(source) ?? 0) + parts.bringers.count(source)
   const risks = new Risks(parts)
   return {
     plan,
+    missing,
     stateOf: (index) => (landing.has(index) ? 'there' : trust.stateOf(index)),
     runs: views,
-    sources: sources.map((source) =>
-      source.view(unjudged(source, parts), (index) => trust.mayComeFrom(source.key, index)),
-    ),
+    sources: sources.map((source) => source.view(unjudged(source), (index) => trust.mayComeFrom(source.key, index))),
     peersBytesPerSecond: parts.peersBytesPerSecond,
     wanted: parts.wanted,
     mayFetch: (index) => (hasOrigin && isOriginsAlone(index, parts) ? 'no' : trust.mayFetch(index, risks)),
@@ -91,25 +94,18 @@ class Risks {
   }
 
   #count(): ReturnType<ChunkTrust['risks']> {
-    this.#counted ??= this.#parts.trust.risks(this.#isOnItsWay())
+    this.#counted ??= this.#parts.trust.risks(this.#onTheirWay())
     return this.#counted
   }
 
-  #isOnItsWay(): (index: number) => boolean {
-    const covered = new Set<number>()
-    for (const run of this.#parts.runs) {
-      if (!run.isTrusted) for (let index = run.next; index < run.end; index++) covered.add(index)
-    }
-    return (index) => covered.has(index)
+  #onTheirWay(): ChunkSet {
+    const covered = new ChunkSet(this.#parts.plan.count)
+    for (const run of this.#parts.runs) if (!run.isTrusted) covered.addRange(run.next, run.end)
+    return covered
   }
 }
 
 /** Where readers may have seen the first bytes as the origin sent them, one agent's false word must not make them wrong. */
 function isOriginsAlone(index: number, { chunks, trust }: SnapshotParts): boolean {
   return trust.isCautious || (chunks.reached(index) !== undefined && !trust.isReleasedFromPeers(index))
-}
-
-function unjudged(source: TransferSource, { runs, bringers }: SnapshotParts): number {
-  const asked = runs.reduce((sum, run) => sum + (run.source === source ? run.end - run.next : 0), 0)
-  return asked + bringers.count(source)
 }

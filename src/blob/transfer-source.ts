@@ -32,6 +32,7 @@ export class TransferSource {
   readonly source: ChunkSource
   /** Tells sources apart: the identity for origins, the id for peers. */
   readonly key: string
+  readonly id: string
   /** Set when the source is given up. */
   error: ShoalError | undefined
   #maxRuns: number
@@ -52,11 +53,8 @@ export class TransferSource {
   constructor(source: ChunkSource, key: string) {
     this.source = source
     this.key = key
+    this.id = `${source.kind} ${key}`
     this.#maxRuns = source.kind === 'peer' ? PEER_RUNS : ORIGIN_RUNS
-  }
-
-  get id(): string {
-    return `${this.source.kind} ${this.key}`
   }
 
   get peer(): PeerSource | undefined {

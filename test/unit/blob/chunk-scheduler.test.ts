@@ -8,6 +8,7 @@ import {
   type Step,
   scheduleRuns,
 } from '../../../src/blob/chunk-scheduler.ts'
+import { ChunkSet } from '../../../src/blob/chunk-set.ts'
 
 const MIB = 1024 * 1024
 const plan = planChunks(400 * MIB) // 100 chunks of 4 MiB
@@ -48,7 +49,7 @@ function peerRun(id: number, next: number, end: number, given: Partial<RunView> 
   return run(id, next, end, { source: 'a', kind: 'peer', ageMs: 100, bytesPerSecond: 10 * MIB, ...given })
 }
 
-type Given = Partial<Omit<Snapshot, 'wanted' | 'stateOf'>> & {
+type Given = Partial<Omit<Snapshot, 'wanted' | 'stateOf' | 'missing'>> & {
   missing?: (index: number) => boolean
   held?: (index: number) => boolean
   wanted?: number[]
@@ -58,6 +59,7 @@ type Given = Partial<Omit<Snapshot, 'wanted' | 'stateOf'>> & {
 function snapshot({ missing = () => true, held = () => false, wanted = [], waitedMs = 0, ...given }: Given): Snapshot {
   return {
     plan,
+    missing: ChunkSet.of((given.plan ?? plan).count, (index) => missing(index) && !held(index)),
     stateOf: (index) => (held(index) ? 'held' : missing(index) ? 'missing' : 'there'),
     runs: [],
     sources: [ORIGIN],
@@ -313,6 +315,7 @@ describe('scheduleRuns, whatever there is', () => {
         const mayFetch = (chunk: number): 'free' | 'risky' | 'no' => given.may[chunk] ?? 'no'
         const isReleased = (chunk: number): boolean => given.released.includes(chunk)
         const state = snapshot({
+          plan: small,
           missing,
           held,
           runs,
@@ -324,7 +327,7 @@ describe('scheduleRuns, whatever there is', () => {
           offset,
           isReleased,
         })
-        const steps = scheduleRuns({ ...state, plan: small })
+        const steps = scheduleRuns(state)
         const after = apply(runs, steps)
 
         for (let chunk = 0; chunk < small.count; chunk++) {

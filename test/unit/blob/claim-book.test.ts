@@ -156,4 +156,47 @@ describe('ClaimBook', () => {
       }),
     )
   })
+
+  it('answers the same, asked after each step or only at the end', () => {
+    const hashes = fc.dictionary(fc.integer({ min: 0, max: 7 }).map(String), fc.constantFrom('a', 'b'), { maxKeys: 4 })
+    const signer = fc.integer({ min: 0, max: 4 }).map((number) => `s${number}`)
+    const index = fc.integer({ min: 0, max: 7 })
+    const step: fc.Arbitrary<(claims: ClaimBook) => unknown> = fc.oneof(
+      fc.tuple(signer, hashes).map(
+        ([who, said]) =>
+          (claims: ClaimBook) =>
+            claims.add(says(who, said)),
+      ),
+      fc.tuple(signer, hashes).map(
+        ([who, said]) =>
+          (claims: ClaimBook) =>
+            claims.add(says(who, said, { kind: 'map' })),
+      ),
+      fc.tuple(index, fc.constantFrom('a', 'b')).map(
+        ([at, hash]) =>
+          (claims: ClaimBook) =>
+            claims.addOwn(at, hash),
+      ),
+      index.map((at) => (claims: ClaimBook) => claims.dropOwn(at)),
+      signer.map((who) => (claims: ClaimBook) => claims.ban(who)),
+    )
+    const answers = (claims: ClaimBook): unknown[] =>
+      Array.from({ length: plan.count }, (_, at) => [
+        claims.outlook(at),
+        claims.unconfirmed(at),
+        claims.isRisky(at),
+        claims.risky.has(at),
+      ])
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const [asked, unasked] = [book(), book()]
+        for (const change of steps) {
+          change(asked)
+          change(unasked)
+          answers(asked)
+        }
+        expect(answers(asked)).toEqual(answers(unasked))
+      }),
+    )
+  })
 })

@@ -8,6 +8,7 @@ import {
   type Step,
   scheduleRuns,
 } from '../../../src/blob/chunk-scheduler.ts'
+import { ChunkSet } from '../../../src/blob/chunk-set.ts'
 
 const MIB = 1024 * 1024
 const plan = planChunks(25 * MIB) // 100 chunks of 256 KiB
@@ -46,10 +47,11 @@ function originRun(next: number, end: number): RunView {
   return { id: 1, source: 'origin', kind: 'origin', next, end, ...rest }
 }
 
-function steps(given: Partial<Snapshot>): Step[] {
+function steps({ stateOf = () => 'missing', ...given }: Partial<Snapshot>): Step[] {
   return scheduleRuns({
     plan,
-    stateOf: () => 'missing',
+    missing: ChunkSet.of((given.plan ?? plan).count, (index) => stateOf(index) === 'missing'),
+    stateOf,
     runs: [],
     sources: [ORIGIN],
     wanted: [],
