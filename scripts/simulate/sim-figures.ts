@@ -52,8 +52,7 @@ export function simFigures(seen: SimOutcome): SimFigures {
     leases: tally.leaseRates(seen.seconds),
     failed: pulling.filter(({ endedAt }) => endedAt === undefined).length,
     calls: tally.calls,
-    // others may use the same cores: of the CPU time, the share of the time
-    callMicroseconds: ((1_000 * tally.callMs) / Math.max(1, tally.calls)) * (seen.cpuSeconds / seen.wallSeconds),
+    callMicroseconds: (1_000 * tally.callMs) / Math.max(1, tally.calls),
     wallSeconds: seen.wallSeconds,
   }
 }
