@@ -18,7 +18,7 @@ const SECRETS = {
   docker: 'pl4nted-docker-password',
 }
 const NAMES = ['acme-private', 'billing-engine', 'tag-of-the-launch']
-const HOSTS = ['registry.pl4nted.test', 'mirror.pl4nted.test', 'agents.pl4nted.test', '10.77.0.9', 'page.pl4nted.test']
+const HOSTS = ['registry.pl4nted.test', 'mirror.pl4nted.test', 'agents.pl4nted.test', '10.77.0.9']
 
 describe('shoal support-bundle', () => {
   let dir: string
@@ -39,7 +39,6 @@ describe('shoal support-bundle', () => {
       config: {
         origin: { default: origin.registry, registries, dockerConfig: docker },
         swarm: { secret: SECRETS.swarm, bootstrap: [HOSTS[2]], advertise: [HOSTS[3]] },
-        admin: { hosts: [HOSTS[4]] },
         log: { level: 'info' },
       },
     })
@@ -113,6 +112,14 @@ describe('shoal support-bundle', () => {
       expect(all).not.toContain(left)
   })
 
+  it('names hosts when that is asked', async () => {
+    const path = join(dir, 'hosts.tar.gz')
+    await agent.shoal('support-bundle', '--with-hosts', '-o', path)
+    const { files, all } = await unpack(path)
+    for (const host of HOSTS) expect(files.get('agent/config.json')).toContain(host)
+    for (const name of NAMES) expect(all).not.toContain(name)
+  })
+
   it('is never written over what is there', async () => {
     const path = join(dir, 'there.tar.gz')
     await writeFile(path, 'mine')
@@ -139,7 +146,6 @@ describe('shoal support-bundle', () => {
       expect.arrayContaining(['README.txt', 'config.json', 'doctor.json', 'problems.txt']),
     )
     expect(files.get('problems.txt')).toContain('no agent answers')
-    for (const host of HOSTS) expect(files.get('config.json')).toContain(host)
     for (const secret of Object.values(SECRETS)) expect(all).not.toContain(secret)
   })
 })

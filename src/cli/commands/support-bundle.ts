@@ -51,10 +51,12 @@ export async function supportBundle(context: SupportBundleContext, init: Support
   const hosts = new HiddenHosts()
   const clean = (text: string, key = ''): string => {
     const safe = withoutCredentials(text)
-    hosts.learn(safe, key)
     return init.withNames ? safe : names.hide(safe, key)
   }
-  const cleanJson = (value: unknown): string => json(mapTexts(value, clean))
+  const cleanJson = (value: unknown): string => {
+    hosts.learnJson(value)
+    return json(mapTexts(value, clean))
+  }
   const files = new Map([['README.txt', readme(init)]])
   const problems: string[] = []
   const add = async (name: string, content: () => Promise<string>): Promise<void> => {
@@ -67,7 +69,6 @@ export async function supportBundle(context: SupportBundleContext, init: Support
   await add('host.json', async () => cleanJson(hostFacts(init.version)))
   await add('config.json', async () => {
     if ('error' in loaded) throw loaded.error
-    for (const registry of Object.keys(loaded.config.origin.registries)) hosts.learn(registry, 'registry')
     return cleanJson(JSON.parse(JSON.stringify(loaded.config)))
   })
   await add('agent/status.json', async () => cleanJson(await client.status()))
@@ -80,7 +81,7 @@ export async function supportBundle(context: SupportBundleContext, init: Support
   })
   if (support !== undefined) {
     const { log, process } = support
-    files.set('agent/log.ndjson', log.map((line) => `${cleanLine(line, clean)}\n`).join(''))
+    files.set('agent/log.ndjson', log.map((line) => `${cleanLine(line, clean, hosts)}\n`).join(''))
     files.set('agent/process.json', cleanJson(process))
   }
   await add('doctor.json', async () => cleanJson(JSON.parse(await diagnose())))
@@ -102,9 +103,11 @@ function readme({ withNames, withHosts }: SupportBundleInit): string {
   return `${README}${repositories}\nNames and addresses of hosts ${withHosts ? KEPT : HIDDEN}\n`
 }
 
-function cleanLine(line: string, clean: (text: string, key?: string) => string): string {
+function cleanLine(line: string, clean: (text: string, key?: string) => string, hosts: HiddenHosts): string {
   try {
-    return JSON.stringify(mapTexts(JSON.parse(line), clean))
+    const fields: unknown = JSON.parse(line)
+    hosts.learnJson(fields)
+    return JSON.stringify(mapTexts(fields, clean))
   } catch {
     // cut because it was long
     return clean(line)

@@ -49,14 +49,24 @@ export class HiddenHosts {
     for (const place of PLACES) for (const [, host = ''] of text.matchAll(place)) this.#add(host)
   }
 
+  /** All texts of a value of JSON, and the names of registries that have settings. */
+  learnJson(value: unknown, key = ''): void {
+    if (typeof value === 'string') this.learn(value, key)
+    if (typeof value !== 'object' || value === null) return
+    for (const [name, inner] of Object.entries(value)) {
+      if (key === 'registries') this.learn(name, 'registry')
+      this.learnJson(inner, Array.isArray(value) ? key : name)
+    }
+  }
+
   /** Marks in the place of what was learned: the same for the same host, and of no use outside the bundle. */
   hide(text: string): string {
     if (this.#hosts.size === 0) return text
     // long ones first: a name may be the end of another one
     const hosts = [...this.#hosts].sort((a, b) => b.length - a.length)
-    const plain = hosts.filter((host) => isIP(host) !== 0 || host.includes('.')).map(RegExp.escape)
+    const plain = hosts.filter((host) => isIP(host) !== 0 || host.includes('.')).map((host) => RegExp.escape(host))
     // one word may be any word: only where it can't be anything but a host
-    const words = hosts.filter((host) => isIP(host) === 0 && !host.includes('.')).map(RegExp.escape)
+    const words = hosts.filter((host) => isIP(host) === 0 && !host.includes('.')).map((host) => RegExp.escape(host))
     const [any, word] = [`(?:${plain.join('|')})`, `(?:${words.join('|')})`]
     const choices = [
       ...(plain.length > 0 ? [`(?<![\\w-]|\\w\\.)${any}(?![\\w-]|\\.\\w)`] : []),

@@ -48,6 +48,20 @@ describe('hosts in a support bundle', () => {
     expect(text.replaceAll(/host-\w{8}/g, 'H')).toBe('{"H:5000":{}} H is slow; H:5000, acme-tools, http://H/')
   })
 
+  it('are found in JSON, in lists and as registries that have settings', () => {
+    const hosts = new HiddenHosts()
+    const config = {
+      origin: { registries: { acme: {}, 'r.acme.test': {} } },
+      swarm: { bootstrap: ['b.acme.test', 'c1'] },
+    }
+    hosts.learnJson(config)
+    const { origin } = JSON.parse(hosts.hide(JSON.stringify(config)).replaceAll(/host-\w{8}/g, 'H')) as typeof config
+    expect(Object.keys(origin.registries)).toEqual(['acme', 'H'])
+    expect(hosts.hide('b.acme.test, http://acme/v2/, c1:5051').replaceAll(/host-\w{8}/g, 'H')).toBe(
+      'H, http://H/v2/, H:5051',
+    )
+  })
+
   it('leave words that merely are like them', () => {
     const hosts = new HiddenHosts()
     hosts.learn('shoal', 'bootstrap')
