@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import type { Config } from '../config.ts'
 import type { LoadedConfig } from '../doctor/config-check.ts'
 import type { HostView } from '../doctor/host-view.ts'
-import { AdminClient } from './admin-client.ts'
 import type { AgentOptions } from './program.ts'
 import type { Terminals } from './terminal.ts'
 
@@ -37,6 +36,7 @@ export function addDoctor(command: Command, context: DoctorContext, init: { read
     .option('--root <dir>', 'prefix of the paths of the clients’ files', '/')
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
+      const { AdminClient } = await import('./admin-client.ts')
       const { doctor } = await import('./commands/doctor.ts')
       const loaded = load(context, { config: options.config, set: options.set ?? [] })
       await using client = new AdminClient({ base: agentUrl(context, options, loaded) })

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { agentUrl, type DoctorContext, load } from './add-doctor.ts'
-import { AdminClient } from './admin-client.ts'
 
 interface Options {
   readonly config?: string
@@ -20,6 +19,7 @@ export function addSupportBundle(command: Command, context: DoctorContext, init:
     .option('--with-names', 'leave names of repositories and tags as they are')
     .option('--with-hosts', 'leave names and addresses of hosts as they are')
     .action(async (options: Options) => {
+      const { AdminClient } = await import('./admin-client.ts')
       const { supportBundle } = await import('./commands/support-bundle.ts')
       const loaded = load(context, { config: options.config, set: options.set ?? [] })
       await using client = new AdminClient({ base: agentUrl(context, options, loaded) })

@@ -4,7 +4,7 @@ import { addCompletion } from './add-completion.ts'
 import { addDoctor, type DoctorComponents } from './add-doctor.ts'
 import { addFleetCommands } from './add-fleet-commands.ts'
 import { addSupportBundle } from './add-support-bundle.ts'
-import { AdminClient } from './admin-client.ts'
+import type { AdminClient } from './admin-client.ts'
 import { CliError } from './cli-error.ts'
 import { blobs } from './commands/blobs.ts'
 import type { CommandContext } from './commands/command-context.ts'
@@ -88,7 +88,8 @@ function buildProgram(components: CliComponents, init: { version: string }): Com
       .option('--admin <url>', 'where the agent’s admin listener is (default: as in its configuration)')
       .option('--json', 'print JSON')
     return command.action(async () => {
-      await using client = new AdminClient({ base: adminUrl(command.opts<Options>(), components) })
+      const loaded = await import('./admin-client.ts')
+      await using client = new loaded.AdminClient({ base: adminUrl(command.opts<Options>(), components) })
       await run(client, command)
     })
   }

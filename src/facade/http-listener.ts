@@ -1,6 +1,7 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../util/host-port.ts'
+import { createServer } from '../util/http-server.ts'
 import type { Logger } from '../util/logger.ts'
 
 // podman asks for up to 1024 ranges of a layer at once, in a header of more than 16 KiB

@@ -1,11 +1,12 @@
 import { isIP, type LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { buildConnector as connecting, Dispatcher } from 'undici'
 import type { Abortable } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
 import { type AddressGuard, authorityOf, hostOf } from './address-guard.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
 import type { RegistryEndpoints } from './registry-endpoint.ts'
+import { Agent, buildConnector, EnvHttpProxyAgent } from './undici-parts.ts'
 
 /** Bytes of a body that are taken from the connection before somebody reads them. */
 const READ_AHEAD_BYTES = 1024 * 1024
@@ -133,7 +134,7 @@ export class OriginPool {
     const { guard, lookup } = this.#components
     const free = buildConnector(connectOptions)
     const guarded = buildConnector({ ...connectOptions, lookup })
-    const connect: buildConnector.connector = (target, callback) => {
+    const connect: connecting.connector = (target, callback) => {
       const authority = authorityOf(new URL(`${target.protocol}//${target.host ?? target.hostname}`))
       const connector = guard.isExempt(authority) ? free : guarded
       connector(target, callback)
