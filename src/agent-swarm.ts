@@ -80,6 +80,8 @@ interface SwarmFigures {
   readonly isMember: boolean
   /** Provider records held for others. */
   readonly records: number
+  /** As a coordinator: blobs, and chunks that are out. */
+  readonly coordinated: { readonly blobs: number; readonly chunksOut: number }
   readonly laneIn: number
   readonly laneOut: number
   /** Peers that were turned away, by reason. */
@@ -186,6 +188,7 @@ export async function openSwarm(
       return {
         isMember,
         records: node.recordCount,
+        coordinated: swarm.coordinated,
         laneIn: server.connections,
         laneOut: lane.connections,
         refusals: node.refusals,

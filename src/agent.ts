@@ -86,6 +86,15 @@ const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', ia32: '38
 /** For bodies on their way to clients: two of 1 MiB for each of four at once; for more they are small. */
 const BODY_BUFFERS = { bufferBytes: 1024 * 1024, smallBytes: 64 * 1024, budgetBytes: 8 * 1024 * 1024, keptBuffers: 8 }
 
+const NO_FIGURES = {
+  isMember: false,
+  records: 0,
+  coordinated: { blobs: 0, chunksOut: 0 },
+  laneIn: 0,
+  laneOut: 0,
+  refusals: {},
+}
+
 const IDLE_CHECK_MS = 5_000
 
 const PLATFORM: Platform = { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch }
@@ -277,7 +286,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     swarm: () => ({
       connectedPeers: agentSwarm?.view.peers().filter((peer) => peer.isConnected).length ?? 0,
       bannedPeers: agentSwarm?.view.bans().length ?? 0,
-      ...(agentSwarm?.figures ?? { isMember: false, records: 0, laneIn: 0, laneOut: 0, refusals: {} }),
+      ...(agentSwarm?.figures ?? NO_FIGURES),
     }),
   })
 

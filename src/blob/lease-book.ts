@@ -37,14 +37,15 @@ export class LeaseBook {
     this.#cameAt = components.clock()
   }
 
-  /** A chunk is here and good. */
-  came(index: number, from: 'origin' | 'peer'): void {
+  /** A chunk is here and good. @returns whether it is from the origin, and without a lease */
+  came(index: number, from: 'origin' | 'peer'): boolean {
     if (from === 'origin' && !this.#leases.has(index)) {
       this.#withoutLeave += 1
-      return
+      return true
     }
     this.#cameAt = this.#clock()
     this.#withoutLeave = 0
+    return false
   }
 
   asked({ most }: LeaseAsk): void {

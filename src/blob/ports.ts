@@ -444,6 +444,8 @@ export interface TransferMetrics {
   rejected(source: 'origin' | 'peer'): void
   /** A chunk was asked for a second time, from this source, because the first one was late. */
   duplicated(source: 'origin' | 'peer'): void
+  /** A chunk came from an origin that no coordinator had given to this agent: it is alone, was not answered, or was late. */
+  withoutLeave?(): void
   transferEnded(outcome: 'complete' | 'failed' | 'mismatched' | 'abandoned', seconds: number): void
   passedThrough(): void
   /** Only where transfers are recorded. Called synchronously; must not throw. */

@@ -23,6 +23,7 @@ export class TransferMeter {
       verified: () => metrics.verified(),
       rejected: (source) => metrics.rejected(source),
       duplicated: (source) => metrics.duplicated(source),
+      withoutLeave: () => metrics.withoutLeave?.(),
       transferEnded: (outcome, seconds) => metrics.transferEnded(outcome, seconds),
       passedThrough: () => metrics.passedThrough(),
       chunk: (fate) => metrics.chunk?.(fate),

@@ -209,7 +209,7 @@ export class TransferRuns {
   /** The chunk is what it should be. @returns id of the peer that brought it alone */
   accepted(index: number): string | undefined {
     const bringer = this.#runs.bringers.take(index)
-    this.#leases.came(index, bringer?.source.kind ?? 'peer')
+    if (this.#leases.came(index, bringer?.source.kind ?? 'peer')) this.#components.metrics.withoutLeave?.()
     bringer?.broughtGood()
     return bringer?.peer?.id
   }

@@ -175,6 +175,11 @@ export class SwarmDirectory implements Swarm {
     return this.peerCount > 0
   }
 
+  /** As a coordinator: blobs, and chunks that are out. */
+  get coordinated(): { readonly blobs: number; readonly chunksOut: number } {
+    return this.#leases.coordinated
+  }
+
   get peerCount(): number {
     return this.#components.members.connected.size
   }

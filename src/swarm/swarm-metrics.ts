@@ -12,6 +12,8 @@ export interface SwarmMetrics {
   message(direction: 'in' | 'out', type: string): void
   /** A coordinator's answer. `second`: for a chunk that is out already, and late. */
   leased(kind: 'granted' | 'second' | 'empty'): void
+  /** As a coordinator: chunks that were not brought in time, and are free for others. */
+  leasesExpired(chunks: number): void
   /** Another agent is asked for leases of a blob than before. */
   coordinatorChanged(): void
   banned(reason: Ban['reason']): void
@@ -32,6 +34,7 @@ export const noSwarmMetrics: SwarmMetrics = {
   announced: () => {},
   message: () => {},
   leased: () => {},
+  leasesExpired: () => {},
   coordinatorChanged: () => {},
   banned: () => {},
   received: () => {},

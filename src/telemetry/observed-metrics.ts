@@ -21,6 +21,8 @@ export interface Observed {
     readonly bannedPeers: number
     /** Provider records held for others. */
     readonly records: number
+    /** As a coordinator: blobs, and chunks that are out. */
+    readonly coordinated: { readonly blobs: number; readonly chunksOut: number }
     /** Connections for bulk bytes. */
     readonly laneIn: number
     readonly laneOut: number
@@ -51,6 +53,16 @@ export function observedMetrics(registers: Registry[], observed: () => Observed 
     ['shoal_swarm_peers', 'Agents that are connected.', (from) => from.swarm().connectedPeers],
     ['shoal_swarm_banned_peers', 'Agents that are shut out now.', (from) => from.swarm().bannedPeers],
     ['shoal_dht_records', 'Provider records held for the swarm.', (from) => from.swarm().records],
+    [
+      'shoal_swarm_coordinated_blobs',
+      'Blobs for which this agent says who fetches what from the origin.',
+      (from) => from.swarm().coordinated.blobs,
+    ],
+    [
+      'shoal_swarm_leases_out',
+      'Chunks that agents were given to fetch from an origin by this one and have not brought yet.',
+      (from) => from.swarm().coordinated.chunksOut,
+    ],
   ]
   for (const [name, help, read] of gauges) {
     const gauge: Gauge = new Gauge({

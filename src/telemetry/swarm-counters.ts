@@ -12,6 +12,8 @@ export interface SwarmCounters {
   message(direction: 'in' | 'out', type: string): void
   /** A coordinator's answer. `second`: for a chunk that is out already, and late. */
   leased(kind: 'granted' | 'second' | 'empty'): void
+  /** As a coordinator: chunks that were not brought in time, and are free for others. */
+  leasesExpired(chunks: number): void
   /** Another agent is asked for leases of a blob than before. */
   coordinatorChanged(): void
   banned(reason: string): void
@@ -71,8 +73,13 @@ export function swarmCounters(registers: Registry[], onSent: (bytes: number) => 
   const messages = counter('shoal_swarm_messages_total', 'Messages between agents.', ['direction', 'type'])
   const leases = counter(
     'shoal_swarm_leases_total',
-    'Answers of this agent to those that would fetch from an origin.',
+    'Answers of this agent to those that would fetch from an origin, by kind (granted, second: of a chunk that is late elsewhere, empty).',
     ['kind'],
+  )
+  const expired = counter(
+    'shoal_swarm_leases_expired_total',
+    'Chunks that agents were given to fetch from an origin by this one and did not bring in time.',
+    [],
   )
   const coordinators = counter(
     'shoal_swarm_coordinator_changes_total',
@@ -90,6 +97,7 @@ export function swarmCounters(registers: Registry[], onSent: (bytes: number) => 
     announced: (kind) => announces.inc({ kind }),
     message: (direction, type) => messages.inc({ direction, type }),
     leased: (kind) => leases.inc({ kind }),
+    leasesExpired: (chunks) => expired.inc(chunks),
     coordinatorChanged: () => coordinators.inc(),
     banned: (reason) => bans.inc({ reason }),
     received: (via, bytes) => received.inc({ via }, bytes),

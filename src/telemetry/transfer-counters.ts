@@ -53,6 +53,11 @@ export function transferCounters(registers: Registry[], traffic: Received): Tran
     labelNames: ['source'],
     registers,
   })
+  const withoutLeave = new Counter({
+    name: 'shoal_chunks_without_leave_total',
+    help: 'Chunks from an origin that no coordinator had given to this agent: it is alone, was not answered, or was late.',
+    registers,
+  })
   return {
     received: (source, count) => {
       received.inc({ source }, count)
@@ -66,6 +71,7 @@ export function transferCounters(registers: Registry[], traffic: Received): Tran
     rejected: (source) => rejected.inc({ source }),
     transferEnded: (outcome, value) => ended.observe({ outcome }, value),
     duplicated: (source) => duplicated.inc({ source }),
+    withoutLeave: () => withoutLeave.inc(),
     passedThrough: () => passed.inc(),
   }
 }

@@ -50,6 +50,7 @@ export class LeaseBook {
   /** Brought, and no other agent has been seen to have got it. */
   readonly #unconfirmed = new Map<number, string>()
   #late = 0
+  #expired = 0
   #prunedAt = 0
 
   constructor(limits: LeaseLimits) {
@@ -165,8 +166,14 @@ export class LeaseBook {
     this.#late += 1
   }
 
+  /** How many leases ran out, since the start. */
+  get expired(): number {
+    return this.#expired
+  }
+
   /** Free for others; its agent may still bring it. */
   expire(hold: Hold): void {
+    if (this.#active.has(hold)) this.#expired += 1
     this.#release(hold)
     hold.isExpired = true
   }

@@ -17,7 +17,7 @@ export interface LeaseDeskComponents {
   /** Must not be set back. */
   readonly clock: Clock
   readonly lateness: Lateness
-  readonly metrics: Pick<SwarmMetrics, 'leased'>
+  readonly metrics: Pick<SwarmMetrics, 'leased' | 'leasesExpired'>
   /** To a member, or to this agent itself. */
   readonly answer: (peer: string, message: LeasedMessage) => void
 }
@@ -48,6 +48,8 @@ interface Entry {
   /** Who asked first. */
   readonly opener: string
   usedAt: number
+  /** Leases that ran out, as far as they were counted. */
+  expired: number
   nearer: readonly string[]
   nearerAt: number
 }
@@ -66,8 +68,16 @@ export class LeaseDesk {
     this.#limits = limits
   }
 
+  /** Blobs that it coordinates. */
   get size(): number {
     return this.#tables.size
+  }
+
+  /** Chunks that are out. */
+  get out(): number {
+    let out = 0
+    for (const { table } of this.#tables.values()) out += table.out
+    return out
   }
 
   asked(peer: string, message: LeaseMessage): void {
@@ -108,7 +118,7 @@ export class LeaseDesk {
     else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#busiest())
     const table = new LeaseTable({ count: planChunks(size).count, lateness: this.#components.lateness })
     const key = { digest, registry }
-    const entry = { key, name, table, opener: peer, usedAt: now, nearer: [], nearerAt: -Infinity }
+    const entry = { key, name, table, opener: peer, usedAt: now, expired: 0, nearer: [], nearerAt: -Infinity }
     this.#tables.set(name, entry)
     this.#opened.set(peer, (this.#opened.get(peer) ?? 0) + 1)
     return entry
@@ -136,6 +146,9 @@ export class LeaseDesk {
 
   #answer(entry: Entry, answers: readonly LeaseAnswer[], now: number): void {
     const { answer, metrics } = this.#components
+    const { expired } = entry.table
+    if (expired > entry.expired) metrics.leasesExpired(expired - entry.expired)
+    entry.expired = expired
     for (const { agent, lease, serial, kind } of answers) {
       metrics.leased(kind)
       const nearer = this.#nearer(entry, now).filter((peer) => peer !== agent)

@@ -74,6 +74,11 @@ export class LeaseTable {
     return this.#book.active.size
   }
 
+  /** Leases that ran out, since the start. */
+  get expired(): number {
+    return this.#book.expired
+  }
+
   /** Agents that asked lately. */
   get members(): number {
     return this.#roll.members

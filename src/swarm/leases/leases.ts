@@ -11,7 +11,7 @@ import { LeaseDesk } from './lease-desk.ts'
 export interface LeasesComponents {
   readonly members: Pick<Members, 'self' | 'connected' | 'connect'>
   readonly ledger: Pick<PeerLedger, 'isBanned'>
-  readonly metrics: Pick<SwarmMetrics, 'leased' | 'coordinatorChanged'>
+  readonly metrics: Pick<SwarmMetrics, 'leased' | 'leasesExpired' | 'coordinatorChanged'>
   readonly lateness?: Lateness | undefined
   readonly send: (peer: string, message: WireMessage) => boolean
 }
@@ -39,6 +39,11 @@ export class Leases {
       isBanned: (peer) => ledger.isBanned(peer),
       askSelf: (message) => this.#desk.asked(members.self, message),
     })
+  }
+
+  /** As a coordinator: blobs, and chunks that are out. */
+  get coordinated(): { readonly blobs: number; readonly chunksOut: number } {
+    return { blobs: this.#desk.size, chunksOut: this.#desk.out }
   }
 
   message(peer: string, message: LeaseMessage | LeasedMessage): void {

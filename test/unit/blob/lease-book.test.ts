@@ -51,3 +51,9 @@ it('a lease for no time is none: what then comes without leave counts as such', 
   leases.came(3, 'origin')
   expect(leases.view(clock.now, true)).toMatchObject({ withoutLeave: 1, quietMs: 4_000, isOwing: false })
 })
+
+it('tells of each chunk whether it came from the origin without a lease', () => {
+  const { leases, grant } = book()
+  grant([{ from: 0, to: 1 }], 3_000)
+  expect([leases.came(0, 'origin'), leases.came(1, 'peer'), leases.came(2, 'origin')]).toEqual([false, false, true])
+})

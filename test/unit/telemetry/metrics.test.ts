@@ -76,6 +76,7 @@ it('reads the store at each scrape', async () => {
       connectedPeers: 7,
       bannedPeers: 1,
       records: 12,
+      coordinated: { blobs: 6, chunksOut: 11 },
       laneIn: 3,
       laneOut: 2,
       refusals: { 'wrong-secret': 9 },
@@ -100,6 +101,8 @@ it('reads the store at each scrape', async () => {
     'shoal_swarm_banned_peers 1',
     'shoal_swarm_refusals_total{reason="wrong-secret"} 9',
     'shoal_dht_records 12',
+    'shoal_swarm_coordinated_blobs 6',
+    'shoal_swarm_leases_out 11',
     'shoal_lane_connections{direction="in"} 3',
     'shoal_lane_connections{direction="out"} 2',
   ]) {
@@ -124,7 +127,9 @@ it('counts what the swarm and its lane report', async () => {
   swarm.announced('blob')
   swarm.message('in', 'have')
   swarm.leased('second')
+  swarm.leasesExpired(4)
   swarm.coordinatorChanged()
+  metrics.transfers.withoutLeave?.()
   swarm.banned('false-map')
   swarm.received('lane', 5)
   swarm.sent('lane', 7)
@@ -140,7 +145,9 @@ it('counts what the swarm and its lane report', async () => {
     'shoal_swarm_announces_total{kind="blob"} 1',
     'shoal_swarm_messages_total{direction="in",type="have"} 1',
     'shoal_swarm_leases_total{kind="second"} 1',
+    'shoal_swarm_leases_expired_total 4',
     'shoal_swarm_coordinator_changes_total 1',
+    'shoal_chunks_without_leave_total 1',
     'shoal_swarm_bans_total{reason="false-map"} 1',
     'shoal_lane_received_bytes_total{via="lane"} 5',
     'shoal_lane_sent_bytes_total{via="lane"} 7',
