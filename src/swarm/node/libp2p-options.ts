@@ -18,6 +18,7 @@ import {
 } from '../membership/peer-address.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
 import type { Datastore } from './record-store.ts'
+import { sendFewWindowUpdates } from './window-updates.ts'
 
 type Discovery = NonNullable<Libp2pInit['peerDiscovery']>[number]
 /** What libp2p hands to its parts. */
@@ -63,6 +64,7 @@ const NEVER = 2 ** 31 - 1
 const STREAM_WRITE_BUFFER = 4 * 1024 * 1024
 
 export function libp2pOptions(parts: Libp2pParts): Libp2pOptions<SwarmServices> {
+  sendFewWindowUpdates()
   const denied = (peer: PeerId): boolean => !parts.isAllowed(peer.toString())
   return {
     start: false,
