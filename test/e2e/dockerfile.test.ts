@@ -29,6 +29,10 @@ describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undef
       const install = /^RUN (npm ci .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
       env = { PATH: `${dirname(NODE)}:${process.env['PATH'] ?? ''}`, NODE_COMPILE_CACHE: join(app(), 'compiled') }
       await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...install], { env, timeoutMs: 120_000 })
+      const build = /^RUN (node .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
+      await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...build], { env })
+      // which stay behind in the first stage
+      for (const left of ['src', 'scripts']) await rm(join(app(), left), { recursive: true })
       await run(join(app(), 'bin/shoal'), ['--version'], { env })
     }, 180_000)
     afterAll(() => rm(dir, { recursive: true, force: true }))
