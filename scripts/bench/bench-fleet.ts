@@ -22,9 +22,10 @@ export class BenchFleet implements AsyncDisposable {
   /** Resolves when they are connected and quiet. @param keys of the section `swarm` */
   static async start(world: BenchWorld, count: number, keys: object = {}): Promise<BenchFleet> {
     const { registry } = world.registry
+    const { program } = world
     const origin = { default: registry, rememberAccess: '1h', registries: { [registry]: { plainHttp: true } } }
     const start = (swarm: object): Promise<AgentProcess> =>
-      AgentProcess.start({ config: { origin, swarm: { ...swarm, ...keys } } })
+      AgentProcess.start({ program, config: { origin, swarm: { ...swarm, ...keys } } })
     const fleet = await Fleet.start({ count, start, connections: Math.min(count - 1, CONNECTIONS) })
     await pause(SETTLED_MS)
     return new BenchFleet(fleet)

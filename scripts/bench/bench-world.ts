@@ -9,6 +9,7 @@ import { type Child, missing, run } from '../../test/fixtures/child.ts'
 import { sha256 } from '../../test/fixtures/image.ts'
 import { pushImage } from '../../test/fixtures/push-image.ts'
 import { RegistryProcess } from '../../test/fixtures/registry-process.ts'
+import { installIn } from './installed.ts'
 import { startNginx } from './nginx.ts'
 import { cpuSeconds, memoryMiB } from './process-usage.ts'
 
@@ -23,12 +24,15 @@ export class BenchWorld {
   readonly dir: string
   readonly registry: RegistryProcess
   readonly agent: AgentProcess
+  /** The command `shoal`, as it is installed. */
+  readonly program: string
   readonly #children: Child[] = []
 
-  private constructor(dir: string, registry: RegistryProcess, agent: AgentProcess) {
+  private constructor(dir: string, registry: RegistryProcess, agent: AgentProcess, program: string) {
     this.dir = dir
     this.registry = registry
     this.agent = agent
+    this.program = program
   }
 
   static missingPrograms(): string | undefined {
@@ -37,8 +41,10 @@ export class BenchWorld {
 
   static async start(): Promise<BenchWorld> {
     const dir = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
+    const program = await installIn(join(dir, 'shoal'))
     const registry = await RegistryProcess.start()
     const agent = await AgentProcess.start({
+      program,
       config: {
         origin: {
           default: registry.direct,
@@ -46,7 +52,7 @@ export class BenchWorld {
         },
       },
     })
-    return new BenchWorld(dir, registry, agent)
+    return new BenchWorld(dir, registry, agent, program)
   }
 
   async close(): Promise<void> {
