@@ -38,6 +38,10 @@ export interface WantDeskLimits {
   /** and from the one to the other. */
   readonly minNewsMs: number
   readonly maxNewsMs: number
+  /** A step in which fewer chunks came than this lasts longer, */
+  readonly enoughNews: number
+  /** but no longer than this. */
+  readonly lastNewsMs: number
   /** The first after a pause so soon. */
   readonly firstNewsMs: number
   /** An answer waits so long for hashes that have to be read or computed. */
@@ -49,6 +53,8 @@ export const WANT_LIMITS: WantDeskLimits = {
   newsMsPerPeer: 16,
   minNewsMs: 20,
   maxNewsMs: 300,
+  enoughNews: 6,
+  lastNewsMs: 1_000,
   firstNewsMs: 1,
   mapMs: 50,
 }
@@ -71,7 +77,12 @@ export class WantDesk {
     this.#wants = new WantTable({ maxPerPeer: limits.maxWantsPerPeer })
     this.#news = new ChunkNews(
       { tell: (digest, news) => this.#tell(digest, news) },
-      { stepMs: (digest) => this.#newsMs(digest), firstMs: limits.firstNewsMs },
+      {
+        stepMs: (digest) => this.#newsMs(digest),
+        lastMs: limits.lastNewsMs,
+        enough: limits.enoughNews,
+        firstMs: limits.firstNewsMs,
+      },
     )
   }
 

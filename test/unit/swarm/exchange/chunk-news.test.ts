@@ -15,7 +15,7 @@ describe('news about chunks', () => {
     const tell = async (_: unknown, { indexes }: News): Promise<void> => {
       told.push([...indexes])
     }
-    const news = new ChunkNews({ tell }, { firstMs: 1, stepMs: () => stepMs })
+    const news = new ChunkNews({ tell }, { firstMs: 1, stepMs: () => stepMs, lastMs: 0, enough: 1 })
     news.add(digest, [0, 1], new Map())
     await vi.advanceTimersByTimeAsync(1)
     expect(told).toEqual([[0, 1]])
@@ -33,6 +33,33 @@ describe('news about chunks', () => {
     await vi.advanceTimersByTimeAsync(500)
     expect(told.length).toBeLessThanOrEqual(2 + Math.ceil(1_000 / 120) + 1)
     expect(told.slice(2).flat()).toHaveLength(100)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+  it('of a few chunks wait for more of them, but not for long', async () => {
+    const told: number[][] = []
+    const tell = async (_: unknown, { indexes }: News): Promise<void> => {
+      told.push([...indexes])
+    }
+    const news = new ChunkNews({ tell }, { firstMs: 1, stepMs: () => 20, lastMs: 500, enough: 3 })
+    news.add(digest, [0], new Map())
+    await vi.advanceTimersByTimeAsync(1)
+    news.add(digest, [1], new Map())
+    await vi.advanceTimersByTimeAsync(30)
+    news.add(digest, [2], new Map())
+    await vi.advanceTimersByTimeAsync(400)
+    expect(told).toEqual([[0]])
+    news.add(digest, [3], new Map())
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told).toEqual([[0], [1, 2, 3]])
+    news.add(digest, [4, 5, 6], new Map())
+    await vi.advanceTimersByTimeAsync(20)
+    expect(told.at(-1)).toEqual([4, 5, 6])
+    news.add(digest, [7], new Map())
+    await vi.advanceTimersByTimeAsync(499)
+    expect(told).toHaveLength(3)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(told.at(-1)).toEqual([7])
+    await vi.advanceTimersByTimeAsync(1_000)
     expect(vi.getTimerCount()).toBe(0)
   })
 })
