@@ -1,8 +1,10 @@
 /**
  * Sends messages to one peer over a stream of this side's own, which is opened when there is something to send. Owns: that stream, what waits for it. What
- * waits is bounded: a peer that reads too slowly, or not at all, loses the stream and all that waits. Called by `PeerSession`.
+ * waits is bounded: a peer that reads too slowly, or not at all, loses the stream and all that waits. What is sent within one turn of the event loop goes out as
+ * one: each write to a stream is framed twice, encrypted and written to the socket by itself. Called by `PeerSession`.
  */
 import type { Stream } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { ShoalError } from '../../errors.ts'
 import { frame } from '../encoding/frames.ts'
 
@@ -19,16 +21,24 @@ export interface MessageSenderComponents {
   readonly onLost: (error: unknown) => void
 }
 
+interface Open {
+  readonly name: 'open'
+  readonly stream: Stream
+  /** Frames of this turn of the event loop. */
+  readonly turn: Uint8Array[]
+}
+
 type State =
   | { readonly name: 'idle' }
   | { readonly name: 'opening'; readonly stop: AbortController; readonly waiting: Uint8Array[] }
-  | { readonly name: 'open'; readonly stream: Stream }
+  | Open
 
 export class MessageSender {
   readonly #components: MessageSenderComponents
   readonly #init: MessageSenderInit
   #state: State = { name: 'idle' }
-  #openingBytes = 0
+  /** Of frames that were not given to the stream. */
+  #heldBytes = 0
   #stallTimer: NodeJS.Timeout | undefined
 
   constructor(components: MessageSenderComponents, init: MessageSenderInit) {
@@ -38,7 +48,7 @@ export class MessageSender {
 
   /** Bytes that wait here or in the stream. */
   get queuedBytes(): number {
-    return this.#state.name === 'open' ? this.#state.stream.writeBufferLength : this.#openingBytes
+    return this.#heldBytes + (this.#state.name === 'open' ? this.#state.stream.writeBufferLength : 0)
   }
 
   send(message: Uint8Array): void {
@@ -47,13 +57,20 @@ export class MessageSender {
       this.#lose(new ShoalError('PEER_UNAVAILABLE', 'the peer does not take what is sent to it'))
       return
     }
-    if (this.#state.name === 'open') {
-      this.#write(this.#state.stream, framed)
-      return
+    this.#heldBytes += framed.length
+    const state = this.#state
+    switch (state.name) {
+      case 'idle':
+        void this.#open([framed])
+        break
+      case 'opening':
+        state.waiting.push(framed)
+        break
+      case 'open':
+        state.turn.push(framed)
+        if (state.turn.length === 1) setImmediate(() => this.#write(state))
+        break
     }
-    this.#openingBytes += framed.length
-    if (this.#state.name === 'opening') this.#state.waiting.push(framed)
-    else void this.#open([framed])
   }
 
   /** Lets go of the stream; the next message opens another one. Nobody is told. */
@@ -86,8 +103,8 @@ export class MessageSender {
   }
 
   #opened(stream: Stream, waiting: readonly Uint8Array[]): void {
-    this.#state = { name: 'open', stream }
-    this.#openingBytes = 0
+    const open: Open = { name: 'open', stream, turn: [...waiting] }
+    this.#state = open
     stream.maxWriteBufferLength = this.#init.maxQueuedBytes
     stream.addEventListener('close', (event) => {
       if (this.#isCurrent(stream)) this.#lose(event.error)
@@ -97,10 +114,14 @@ export class MessageSender {
     })
     // the other side sends on a stream of its own
     stream.addEventListener('message', () => stream.abort(new Error('nothing is read here')))
-    for (const framed of waiting) if (this.#isCurrent(stream)) this.#write(stream, framed)
+    this.#write(open)
   }
 
-  #write(stream: Stream, framed: Uint8Array): void {
+  #write(state: Open): void {
+    if (this.#state !== state) return
+    const { stream } = state
+    const framed = new Uint8ArrayList(...state.turn.splice(0))
+    this.#heldBytes = 0
     try {
       stream.send(framed)
       this.#watch(stream, 'wrote')
@@ -141,7 +162,7 @@ export class MessageSender {
   #reset(): State {
     const state = this.#state
     this.#state = { name: 'idle' }
-    this.#openingBytes = 0
+    this.#heldBytes = 0
     clearTimeout(this.#stallTimer)
     this.#stallTimer = undefined
     return state
