@@ -300,6 +300,7 @@ export class SimTransfer implements SimContent {
         ownAt: this.#ownAt,
         offset: this.#offset,
         sources: this.#sources.usable(now),
+        resting: this.#sources.resting(now),
         runs: this.#fetching(),
         chunks: this.#chunks,
         trust: this.#trust,
@@ -537,7 +538,9 @@ export class SimTransfer implements SimContent {
 
   #stalled(source: TransferSource): void {
     source.peer?.report({ type: 'stalled' })
-    source.error ??= new ShoalError('STALLED', 'the peer sends nothing, or too slowly')
+    if (source.stalled(this.#world.events.now)) {
+      source.error ??= new ShoalError('STALLED', 'the peer sends nothing, or too slowly')
+    }
     for (const running of this.#runs.values()) if (running.run.source === source) this.#cutShort(running)
   }
 

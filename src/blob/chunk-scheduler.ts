@@ -84,6 +84,8 @@ export interface Snapshot {
   readonly runs: readonly RunView[]
   /** The first origin among them is the one that is asked. */
   readonly sources: readonly SourceView[]
+  /** Whether a peer has the chunk that may not be asked now, and may be soon. */
+  isWithResting(index: number): boolean
   /** What all peers bring together, of late. */
   readonly peersBytesPerSecond: number
   /** Chunks that readers wait for, the longest waiting first. */

@@ -1,8 +1,14 @@
 import { ChunkSet } from './chunk-set.ts'
 import type { RunDraft } from './run-draft.ts'
 
-/** Chunks behind a waiting reader's that come before all others. */
+/**
+ * Chunks behind a waiting reader's that come before all others: what peers bring in so long. Agents on slow links that all fetch the same chunks next have nothing to
+ * give each other.
+ */
+const WINDOW_SECONDS = 0.5
 const WINDOW_BYTES = 16 * 1024 * 1024
+/** Before, what peers bring is not known. */
+const RATED_MS = 500
 
 export interface FillOrderInit {
   /** What readers may not have from peers is the origin's affair, as long as there is something else to do. */
@@ -27,11 +33,12 @@ export class FillOrder {
   #next: number
 
   constructor(draft: RunDraft, { leavesDisputed }: FillOrderInit) {
-    const { plan, offset } = draft.snapshot
+    const { plan, offset, ageMs, peersBytesPerSecond } = draft.snapshot
+    const windowBytes = ageMs < RATED_MS ? WINDOW_BYTES : Math.min(WINDOW_BYTES, peersBytesPerSecond * WINDOW_SECONDS)
     this.#draft = draft
     this.#leavesDisputed = leavesDisputed
     this.#near = new ChunkSet(plan.count)
-    this.#windowChunks = Math.max(2, Math.floor(WINDOW_BYTES / plan.chunkBytes))
+    this.#windowChunks = Math.max(2, Math.floor(windowBytes / plan.chunkBytes))
     this.#first = Math.floor(offset * plan.count)
     this.#next = this.#first
   }

@@ -29,9 +29,11 @@ const WORTH_HELPING_SECONDS = 0.5
 /** An origin that brought less may be faster than it seems: it is tried where few agents do so. */
 const KNOWN_BYTES = 1024 * 1024
 const FEW_PEERS = 3
-/** It helps where peers bring less than this share of its rate: where many agents pull at once all of them are slow, and help for each would cost a copy. */
+/** It helps where peers bring less than this share of its rate, divided by those that pull at once: then all of them are slow, and help for each would cost a copy. */
 const HELP_SHARE = { few: 0.5, many: 0.1 } as const
 
+/** So long a reader waits for a peer that is not to be asked just now, before leave is asked for to fetch its chunk from the origin. */
+const PUT_OFF_MS = 1_500
 /** Where several agents pull, a chunk that peers are late with is not asked of the origin too before nothing came for so long. */
 const SHARED_LATE_MS = 3_000
 
@@ -107,7 +109,16 @@ export class OriginPolicy {
     const isBusy = this.#draft.runs.some((run) => run.kind === 'origin' && !run.isSpare && run.next < run.end)
     const place = isBusy ? undefined : this.#placeToHelp(this.#source)
     if (place !== undefined) this.#start(this.#source, place)
-    this.#leases.ask({ isGap: (chunk) => this.#isGap(chunk), isDoubtful: (chunk) => this.#peers.isUnconfirmed(chunk) })
+    const isGap = (chunk: number): boolean => this.#isGap(chunk) && !this.#isPutOff(chunk)
+    this.#leases.ask({ isGap, isDoubtful: (chunk) => this.#peers.isUnconfirmed(chunk) })
+  }
+
+  /** A peer that has it will be asked again soon, and no reader has waited for it for long. */
+  #isPutOff(chunk: number): boolean {
+    const { snapshot } = this.#draft
+    if (!snapshot.isWithResting(chunk)) return false
+    const mostMs = this.#leases.patience(PUT_OFF_MS)
+    return !snapshot.wanted.some((reader) => reader.chunk === chunk && reader.waitedMs >= mostMs)
   }
 
   #placeToHelp(source: SourceView): number | undefined {
@@ -115,7 +126,10 @@ export class OriginPolicy {
     if (open.isEmpty) return undefined
     const helps = !this.#isCold && this.#isFasterThanPeers(source)
     if (!helps && !this.#leases.isOverdue) return undefined
-    const place = open.findFrom(snapshot.wanted[0]?.chunk ?? 0, (chunk) => !this.#isCheckedOn(chunk))
+    // what others fetch too at the same time is no help to them
+    const isShared = this.#leases.others > 0 && !this.#leases.isOverdue
+    const first = isShared ? Math.floor(snapshot.offset * snapshot.plan.count) : (snapshot.wanted[0]?.chunk ?? 0)
+    const place = open.findFrom(first, (chunk) => !this.#isCheckedOn(chunk))
     return place < 0 ? undefined : place
   }
 
@@ -144,7 +158,9 @@ export class OriginPolicy {
     const rate = this.#peers.expectedRate
     const areFew = Math.max(this.#peers.count, this.#leases.others) <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
-    const share = areFew ? HELP_SHARE.few : HELP_SHARE.many
+    const share = areFew
+      ? Math.max(HELP_SHARE.many, HELP_SHARE.few / Math.max(1, this.#leases.others))
+      : HELP_SHARE.many
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     return this.#draft.open.size > enough

@@ -255,6 +255,7 @@ export class TransferRuns {
       ownAt: this.#ownAt,
       offset: this.#offset,
       sources: this.#sources.usable(now),
+      resting: this.#sources.resting(now),
       runs: this.#runs.fetching(),
       chunks,
       trust,

@@ -27,6 +27,8 @@ export interface SnapshotParts {
   readonly offset: number
   /** Those that may be asked now. */
   readonly sources: readonly TransferSource[]
+  /** Peers that may be asked again soon. */
+  readonly resting: readonly TransferSource[]
   /** Those that are still fetching. */
   readonly runs: readonly Run[]
   readonly chunks: ChunkStates
@@ -62,6 +64,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     get riskLeft() {
       return hasOrigin && now - parts.ownAt <= CONFIRM_MS ? MAX_RISKS - risks.taken : Number.POSITIVE_INFINITY
     },
+    isWithResting: (index) => parts.resting.some((source) => source.has(index)),
     isReleased: (index) => trust.isReleasedFromPeers(index),
     isUndisputed: (index) => trust.isUndisputed(index),
     offset: parts.offset,

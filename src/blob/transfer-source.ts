@@ -74,6 +74,11 @@ export class TransferSource {
     return this.error === undefined && this.#restUntil <= now && !this.#isDoubted
   }
 
+  /** It may be asked again soon. */
+  isResting(now: number): boolean {
+    return this.error === undefined && this.#restUntil > now && !this.#isDoubted
+  }
+
   /**
    * @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad
    * @param mayBring whether a chunk is taken from it

@@ -60,6 +60,11 @@ export class TransferSources {
     })
   }
 
+  /** Peers that may be asked again soon. */
+  resting(now: number): TransferSource[] {
+    return this.#all.filter((source) => source.peer !== undefined && source.isResting(now))
+  }
+
   /** When some may be asked that may not be asked now. */
   wakeTimes(now: number): number[] {
     const resting = this.#all.filter(({ error, restUntil }) => error === undefined && restUntil > now)

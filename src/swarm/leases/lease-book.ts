@@ -131,13 +131,13 @@ export class LeaseBook {
     if (state.holds.length > 0) return 'no'
     if (state.bringer === undefined || state.bringer === agent) return 'free'
     if (!counts(state.bringer)) return 'again'
-    return now >= freshUntil(state, hearing, this.#limits) ? 'again' : 'no'
+    return now >= this.#freshUntil(chunk, state, hearing) ? 'again' : 'no'
   }
 
   /** When it can be granted again if nothing else happens; undefined while it is out. */
   freshUntil(chunk: number, hearing: Hearing): number | undefined {
     const state = this.#chunks.get(chunk)
-    return state === undefined || state.holds.length > 0 ? undefined : freshUntil(state, hearing, this.#limits)
+    return state === undefined || state.holds.length > 0 ? undefined : this.#freshUntil(chunk, state, hearing)
   }
 
   grant(
@@ -221,6 +221,14 @@ export class LeaseBook {
     }
   }
 
+  /** Until when the agent may not have heard of who has the chunk. */
+  #freshUntil(chunk: number, { broughtAt, brings }: ChunkState, { listensSince, freshMs }: Hearing): number {
+    const { maxFreshMs, confirmedTimes } = this.#limits
+    const newsMs = Math.min(maxFreshMs, this.#unconfirmed.has(chunk) ? freshMs : confirmedTimes * freshMs)
+    const takesMs = Math.min(maxFreshMs, newsMs * 2 ** Math.max(0, brings - 1))
+    return Math.max(broughtAt + takesMs, listensSince + newsMs)
+  }
+
   #forgetBringer(chunk: number): void {
     this.#kept.delete(chunk)
     this.#unconfirmed.delete(chunk)
@@ -247,16 +255,6 @@ export class LeaseBook {
     holds?.delete(chunk)
     if (holds?.size === 0) this.#byAgent.delete(agent)
   }
-}
-
-/** Until when the agent may not have heard of who has the chunk. */
-function freshUntil(
-  { broughtAt, brings }: ChunkState,
-  { listensSince, freshMs }: Hearing,
-  limits: LeaseLimits,
-): number {
-  const takes = Math.min(limits.maxFreshMs, freshMs * 2 ** Math.max(0, brings - 1))
-  return Math.max(broughtAt + takes, listensSince + freshMs)
 }
 
 function emptyState(): ChunkState {

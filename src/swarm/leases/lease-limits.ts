@@ -23,6 +23,8 @@ export interface LeaseLimits {
   /** News of a chunk reach everybody within so long. */
   readonly freshMs: number
   readonly maxFreshMs: number
+  /** What several agents have is to be had: who lacks it is given so many times as long to get it from them. */
+  readonly confirmedTimes: number
   /** Who brought a chunk is remembered for so long, */
   readonly keptMs: number
   /** and of so many chunks: an agent may say that it brought a million. */
@@ -50,6 +52,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   maxLeaseMs: 30_000,
   freshMs: 3_000,
   maxFreshMs: 30_000,
+  confirmedTimes: 4,
   keptMs: 600_000,
   maxKept: 4_096,
   lateMs: 1_000,

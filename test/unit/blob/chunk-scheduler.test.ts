@@ -69,6 +69,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     riskLeft: Number.POSITIVE_INFINITY,
     leases: undefined,
     peersBytesPerSecond: 1_000 * MIB,
+    isWithResting: () => false,
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,

@@ -58,6 +58,7 @@ function steps({ stateOf = () => 'missing', ...given }: Partial<Snapshot>): Step
     mayFetch: () => 'free',
     ageMs: 1_000,
     riskLeft: Number.POSITIVE_INFINITY,
+    isWithResting: () => false,
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,
@@ -167,6 +168,37 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     expect(fetched(few)).not.toEqual([])
     const many = ['a', 'b', 'c', 'd'].map(slow)
     expect(fetched(steps({ sources: [fast, ...many], wanted, leases: leases({ members: 5 }) }))).toEqual([])
+  })
+
+  it('lets the origin help fewer at a time the more pull at once, each at a place of its own', () => {
+    const wanted = [{ chunk: 0, waitedMs: 400 }]
+    const fast = { ...ORIGIN, bytesPerSecond: 2 * MIB }
+    const slow = peer('a', () => true)
+    const help = (members: number, rate: number) =>
+      fetched(
+        steps({
+          sources: [fast, { ...slow, bytesPerSecond: rate * MIB }],
+          wanted,
+          offset: 0.5,
+          leases: leases({ members }),
+        }),
+      )
+    expect(help(1, 0.4)[0]?.[0]).toBeLessThan(5)
+    expect(help(2, 0.4)[0]?.[0]).toBe(50)
+    expect(help(3, 0.4)).toEqual([])
+    expect(help(3, 0.2)[0]?.[0]).toBe(50)
+  })
+
+  it('asks for no leave for what a peer has that is left alone for a moment, unless a reader waits for it', () => {
+    const isWithResting = (chunk: number): boolean => chunk < 90
+    expect(asksOf(steps({ isWithResting }))[0]?.gaps).toEqual([{ from: 90, to: 100 }])
+    const wanted = [{ chunk: 7, waitedMs: 1_600 }]
+    expect(asksOf(steps({ isWithResting, wanted }))[0]?.gaps).toEqual([
+      { from: 7, to: 8 },
+      { from: 90, to: 100 },
+    ])
+    const late = leases({ lateMs: 1_000 })
+    expect(asksOf(steps({ isWithResting, wanted, leases: late }))[0]?.gaps).toEqual([{ from: 90, to: 100 }])
   })
 
   it('asks an origin without ranges for the whole, for it can’t be shared', () => {

@@ -180,7 +180,7 @@ describe('leases of one blob', () => {
   })
 
   it('protect a chunk that was brought until everybody can have heard of it, each time for longer', () => {
-    const world = new Table(1, { freshMs: 2_000, maxFreshMs: 30_000, memberMs: 10_000 })
+    const world = new Table(1, { freshMs: 2_000, maxFreshMs: 30_000, memberMs: 10_000, confirmedTimes: 1 })
     const lacking = [{ from: 0, to: 1 }]
     for (const [turn, ms] of [2_000, 4_000, 8_000].entries()) {
       const [bringer, other] = turn % 2 === 0 ? ['a', 'b'] : ['b', 'a']
@@ -258,7 +258,14 @@ describe('leases of one blob', () => {
 })
 
 describe('an agent that joins late', () => {
-  const limits = { freshMs: 3_000, maxFreshMs: 30_000, keptMs: 600_000, memberMs: 10_000, aloneMs: 1_000 }
+  const limits = {
+    freshMs: 3_000,
+    maxFreshMs: 30_000,
+    confirmedTimes: 4,
+    keptMs: 600_000,
+    memberMs: 10_000,
+    aloneMs: 1_000,
+  }
   const all = [{ from: 0, to: 16 }]
 
   /** Everything but the last two chunks was brought, the last one of them so long ago. */
@@ -290,10 +297,10 @@ describe('an agent that joins late', () => {
     expect(new Set(askFor(world, limits.freshMs - 50))).toEqual(new Set([14, 15]))
   })
 
-  it('is granted what others brought when it has not heard of it for as long as news take', () => {
+  it('is granted what several others have only when it could not get it from them for four times as long as news take', () => {
     const world = brought(60_000)
     const gaps = [{ from: 0, to: 14 }]
-    expect(askFor(world, limits.freshMs - 50, gaps)).toEqual([])
+    expect(askFor(world, 4 * limits.freshMs - 50, gaps)).not.toContain(0)
     expect(askFor(world, 1_000, gaps)).toContain(0)
   })
 
