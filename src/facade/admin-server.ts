@@ -3,6 +3,7 @@ import type { HostPort } from '../util/host-port.ts'
 import { type AdminRoutesComponents, addAdminRoutes } from './admin-routes.ts'
 import type { CrossSiteGuardInit } from './cross-site-guard.ts'
 import { HttpListener } from './http-listener.ts'
+import { NO_SCHEMAS } from './no-schemas.ts'
 
 /** The admin routes on their sockets. */
 export class AdminServer {
@@ -10,7 +11,7 @@ export class AdminServer {
   readonly #listener: HttpListener
 
   constructor(components: AdminRoutesComponents, init: HostPort & Partial<CrossSiteGuardInit>) {
-    this.#app = fastify({ logger: false, routerOptions: { maxParamLength: 256 } })
+    this.#app = fastify({ logger: false, schemaController: NO_SCHEMAS, routerOptions: { maxParamLength: 256 } })
     this.#app.removeAllContentTypeParsers()
     this.#app.addContentTypeParser('*', (_request, _body, done) => done(null))
     const { hosts = [], ...address } = init

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { HostPort } from '../util/host-port.ts'
 import type { Logger } from '../util/logger.ts'
 import { HttpListener, type HttpListenerInit } from './http-listener.ts'
+import { NO_SCHEMAS } from './no-schemas.ts'
 
 /** Answers on the raw request and response. */
 export type RawHandler = (request: FastifyRequest['raw'], response: FastifyReply['raw']) => Promise<void>
@@ -15,6 +16,7 @@ export class FacadeServer {
   constructor(components: { handle: RawHandler; log: Logger }, init: HttpListenerInit) {
     this.#app = fastify({
       logger: false,
+      schemaController: NO_SCHEMAS,
       routerOptions: { querystringParser: () => ({}) },
       // the router decodes paths before our own parser sees them, and refuses what it can not decode
       frameworkErrors: (_error, request, reply) => void take(request, reply),
