@@ -28,7 +28,10 @@ export class Outages {
   readonly #init: { readonly patienceMs: number }
   readonly #until = new Map<string, number>()
 
-  /** @param init.patienceMs how long a registry is waited for when an earlier answer of it could stand in */
+  /**
+   * @param init.patienceMs how long a registry is waited for when an earlier answer of it could stand in; without this agent its
+   * clients would wait for ever, so it only has to be longer than what a registry that works takes
+   */
   constructor(components: { clock: Clock }, init: { readonly patienceMs: number }) {
     this.#clock = components.clock
     this.#init = init

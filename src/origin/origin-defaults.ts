@@ -5,8 +5,14 @@ import type { ProxySettings } from './origin-pool.ts'
 export interface OriginLimits {
   /** To a connection, with DNS and TLS. */
   readonly connectMs: number
-  /** From the request to the headers of the answer. */
+  /**
+   * From the request to the headers of the answer. No client has a limit of its own that helps: on a registry that takes the connection and
+   * says nothing each was seen to wait for minutes, and docker's next pull joins the one that hangs. So this is what ends
+   * it; a host that was silent so long is then waited for less (`SilentHosts`), since a client asks more than once before it leaves.
+   */
   readonly firstByteMs: number
+  /** The same, of a host that was silent just now: as long as where an earlier answer could stand in. */
+  readonly silentMs: number
   /** Between two parts of a body. */
   readonly stallMs: number
   /** Per host, once for bodies and once for everything else. */
@@ -27,6 +33,7 @@ export interface OriginLimits {
 export const ORIGIN_DEFAULTS: OriginLimits = {
   connectMs: 5_000,
   firstByteMs: 30_000,
+  silentMs: 10_000,
   stallMs: 30_000,
   connectionsPerHost: 16,
   tries: 3,

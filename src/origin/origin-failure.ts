@@ -84,6 +84,19 @@ export function toOriginFailure(registry: string, error: unknown, signal: AbortS
   return new OriginFailure('ORIGIN_UNAVAILABLE', `${registry}: ${what} (${code})`, { ...facts, again: true })
 }
 
+/** Whether the head of an answer did not come in time. */
+export function isAnswerTimeout(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === 'UND_ERR_HEADERS_TIMEOUT'
+}
+
+/** A host that was silent before did not answer now either; it is not asked once more. */
+export function silent(registry: string, cause: unknown): OriginFailure {
+  return new OriginFailure('ORIGIN_UNAVAILABLE', `${registry}: does not answer, nor did it just before`, {
+    cause,
+    detail: { registry },
+  })
+}
+
 /** The reason when it is ours, else ABORTED with it as the cause. */
 export function toAborted(signal: AbortSignal): ShoalError {
   const reason: unknown = signal.reason

@@ -3,9 +3,12 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import type { buildConnector as connecting, Dispatcher } from 'undici'
 import type { Abortable } from '../blob/ports.ts'
 import { ShoalError } from '../errors.ts'
+import { steadyClock } from '../util/clock.ts'
 import { type AddressGuard, authorityOf, hostOf } from './address-guard.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
+import { isAnswerTimeout, silent } from './origin-failure.ts'
 import type { RegistryEndpoints } from './registry-endpoint.ts'
+import { SilentHosts } from './silent-hosts.ts'
 import { Agent, buildConnector, EnvHttpProxyAgent } from './undici-parts.ts'
 
 /** Bytes of a body that are taken from the connection before somebody reads them. */
@@ -28,6 +31,7 @@ export interface PoolInit {
   readonly instanceId: string
   readonly connectMs: number
   readonly firstByteMs: number
+  readonly silentMs: number
   readonly stallMs: number
   readonly connectionsPerHost: number
   readonly proxy: ProxySettings
@@ -53,19 +57,22 @@ export class OriginPool {
   readonly #components: Components
   readonly #init: PoolInit
   readonly #dispatchers = new Map<string, Dispatchers>()
+  readonly #silent: SilentHosts
   /** Those that were forgotten and still have a request. */
   readonly #closing = new Set<Dispatcher>()
 
   constructor(components: Components, init: PoolInit) {
     this.#components = components
+    this.#silent = new SilentHosts({ clock: steadyClock }, { fullMs: init.firstByteMs, shortMs: init.silentMs })
     const { http, https, no } = init.proxy
     this.#init = { ...init, proxy: { http: proxyUrl(http), https: proxyUrl(https), no } }
   }
 
-  /** One request, no redirects. Rejects with what undici says, or with the signal's reason. */
+  /** One request, no redirects. Rejects with what undici says, an OriginFailure, or with the signal's reason. */
   async request(registry: string, request: HttpRequest, traffic: Traffic, { signal }: Abortable): Promise<HttpAnswer> {
     const { url } = request
-    const answer = await this.#dispatcher(registry, url, traffic).request({
+    const waitMs = this.#silent.waitMs(url.origin)
+    const asking = this.#dispatcher(registry, url, traffic).request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: request.method,
@@ -79,11 +86,31 @@ export class OriginPool {
       // undici would close the connection after each HEAD.
       reset: false,
       highWaterMark: READ_AHEAD_BYTES,
+      headersTimeout: waitMs,
       signal,
     })
+    const answer = await this.#heard(registry, asking, { host: url.origin, waitMs })
     // A body that is let go of before its end says so by an error event, which nobody else may be listening for.
     answer.body.on('error', () => {})
     return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, redirected: false }
+  }
+
+  async #heard<T>(
+    registry: string,
+    asking: Promise<T>,
+    of: { readonly host: string; readonly waitMs: number },
+  ): Promise<T> {
+    try {
+      const answer = await asking
+      this.#silent.answered(of.host)
+      return answer
+    } catch (error) {
+      if (!isAnswerTimeout(error)) throw error
+      this.#silent.timedOut(of.host, of.waitMs)
+      if (of.waitMs === this.#init.firstByteMs) throw error
+      // asking once more would only add to what the client waits
+      throw silent(registry, error)
+    }
   }
 
   /** The next requests get connections of their own, with the settings of now; those that run are answered. */

@@ -196,6 +196,25 @@ describe('peers that are no registries', () => {
     expect(await against((socket) => socket.write(text))).toEqual(failure(code))
   })
 
+  it('that take requests and say nothing are waited for in full once, and then for less and not again', async () => {
+    let asked = 0
+    const server = createTcpServer((socket) => {
+      asked += 1
+      socket.resume()
+    })
+    const registry = `127.0.0.1:${await listen(server)}`
+    const client = clientFor([], {
+      init: { registries: new Map([[registry, { plainHttp: true }]]), firstByteMs: 1_200, silentMs: 100 },
+    })
+    closing.push(() => client.close())
+    const scope = { repository: { registry, name }, authorization: undefined }
+    const silence = failure('ORIGIN_UNAVAILABLE', { message: expect.stringContaining('nor did it just before') })
+    await expect(client.resolveTag(scope, 'v1', always)).rejects.toEqual(silence)
+    expect(asked).toBe(2)
+    await expect(client.resolveTag(scope, 'v1', always)).rejects.toEqual(silence)
+    expect(asked).toBe(3)
+  })
+
   it('that trickle their headers are given up', async () => {
     const timers: NodeJS.Timeout[] = []
     const error = await against((socket) => {
