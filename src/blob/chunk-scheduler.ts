@@ -71,6 +71,8 @@ export interface LeasesView {
   readonly quietMs: number
   /** Chunks that came from the origin without leave meanwhile. */
   readonly withoutLeave: number
+  /** The same, since the transfer began. */
+  readonly allWithoutLeave: number
   /** As `Lateness.ms`, of this agent. */
   readonly lateMs: number
 }

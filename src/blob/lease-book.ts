@@ -1,10 +1,12 @@
 /** The leases of one transfer, and the ask that waits for its answer. Owned by `TransferRuns`. */
 import type { Clock } from '../util/clock.ts'
-import { type Lateness, onTime } from '../util/lateness.ts'
+import { type Lateness, onTime, patience } from '../util/lateness.ts'
 import type { LeasesView } from './chunk-scheduler.ts'
 import type { Lease, LeaseAsk } from './ports.ts'
 
 /** An answer without a chunk says when the next ask is in order. */
+/** What comes less often does not show that others bring the rest. */
+const FLOW_MS = 1_000
 const PAUSE_MS = { min: 50, max: 5_000 } as const
 
 export interface LeaseBookComponents {
@@ -29,6 +31,7 @@ export class LeaseBook {
   #members = 1
   #cameAt: number
   #withoutLeave = 0
+  #allWithoutLeave = 0
 
   constructor(components: LeaseBookComponents, init: LeaseBookInit) {
     this.#clock = components.clock
@@ -41,10 +44,12 @@ export class LeaseBook {
   came(index: number, from: 'origin' | 'peer'): boolean {
     if (from === 'origin' && !this.#leases.has(index)) {
       this.#withoutLeave += 1
+      this.#allWithoutLeave += 1
       return true
     }
-    this.#cameAt = this.#clock()
-    this.#withoutLeave = 0
+    const now = this.#clock()
+    if (now - this.#cameAt < patience(FLOW_MS, this.#lateness.ms)) this.#withoutLeave = 0
+    this.#cameAt = now
     return false
   }
 
@@ -79,6 +84,7 @@ export class LeaseBook {
       members: this.#members,
       quietMs: now - this.#cameAt,
       withoutLeave: this.#withoutLeave,
+      allWithoutLeave: this.#allWithoutLeave,
       lateMs: this.#lateness.ms,
     }
   }

@@ -16,6 +16,12 @@ const MAX_GAPS = 64
  */
 const OVERDUE_MS = 3_000
 const OVERDUE_UNREAD_MS = 10_000
+/**
+ * The same when what was missing everywhere becomes available in the swarm more slowly than this share of what this agent alone would fetch from the origin: where chunks are
+ * leased as they should be, all agents together keep the origin as busy as one would. Before it is known how fast that is, so many chunks per second are expected.
+ */
+const BEHIND_SHARE = 0.5
+const EXPECTED_CHUNKS = 2
 
 interface Needs {
   /** Nobody has the chunk or is bringing it. */
@@ -29,6 +35,7 @@ export class LeasePolicy {
   readonly #peers: PeerPolicy
   readonly #leases: LeasesView | undefined
   readonly #source: SourceView | undefined
+  #isOverdue: boolean | undefined
 
   /** @param source the origin; one without ranges sends the whole blob each time, so that it can't be shared */
   constructor(draft: RunDraft, peers: PeerPolicy, source: SourceView | undefined) {
@@ -77,7 +84,22 @@ export class LeasePolicy {
     const overdueMs = patience(OVERDUE_MS, lateMs)
     const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= overdueMs)
     const isUrgent = isAwaited || withoutLeave > 0
-    return quietMs >= (isUrgent ? overdueMs : patience(OVERDUE_UNREAD_MS, lateMs))
+    this.#isOverdue ??= quietMs >= (isUrgent ? overdueMs : patience(OVERDUE_UNREAD_MS, lateMs)) || this.#isBehind
+    return this.#isOverdue
+  }
+
+  get #isBehind(): boolean {
+    const { plan, ageMs, missing, wanted } = this.#draft.snapshot
+    const grace = this.patience(wanted.length > 0 ? OVERDUE_MS : OVERDUE_UNREAD_MS)
+    if (ageMs <= grace || this.#leases === undefined) return false
+    let gaps = 0
+    for (let chunk = missing.next(0); chunk >= 0; chunk = missing.next(chunk + 1)) {
+      if (!this.has(chunk) && !this.#peers.have(chunk)) gaps += 1
+    }
+    if (gaps === 0) return false
+    const came = plan.count - gaps - this.#leases.allWithoutLeave
+    const perSecond = (this.#source?.bytesPerSecond ?? EXPECTED_CHUNKS * plan.chunkBytes) / plan.chunkBytes
+    return came < (BEHIND_SHARE * perSecond * (ageMs - grace)) / 1_000
   }
 
   /**

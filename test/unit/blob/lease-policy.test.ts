@@ -37,6 +37,7 @@ function leases(given: Partial<LeasesView> = {}): LeasesView {
     members: 8,
     quietMs: 0,
     withoutLeave: 0,
+    allWithoutLeave: 0,
     lateMs: 0,
     ...given,
   }
