@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ShoalError } from '../errors.ts'
@@ -36,8 +36,7 @@ export class DataDirLock implements Disposable {
       held.add(this.#database)
       this.#notePid()
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw toStoreError(error, `store.dir: the data directory ${this.#dir} cannot be used: ${reason}`)
+      throw toStoreError(error, `store.dir: the data directory ${this.#dir} cannot be used: ${this.#reason(error)}`)
     }
   }
 
@@ -70,6 +69,18 @@ export class DataDirLock implements Disposable {
       // It is always empty, so nobody can hold it as it is; emptied in place, for a new file could be locked beside the old one.
       truncateSync(this.#file)
       return beginExclusive(this.#file)
+    }
+  }
+
+  #reason(error: unknown): string {
+    const said = error instanceof Error ? error.message : String(error)
+    // SQLite does not say why it cannot open a file
+    if (primaryCode(error) === undefined) return said
+    try {
+      accessSync(this.#dir, constants.W_OK | constants.X_OK)
+      return said
+    } catch (denied) {
+      return (denied as Error).message
     }
   }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /** Content of private repositories is nobody else's on this host. */
@@ -17,9 +17,18 @@ export function makeDirectory(path: string): void {
       mkdirSync(dir, { mode: MODE })
     } catch (error) {
       // somebody else made it meanwhile
-      if (!isDirectory(dir)) throw error
+      if (!isDirectory(dir)) throw inTheWay(dir, error)
     }
   }
+}
+
+/** Linux says of all that is in the way that a file exists. */
+function inTheWay(path: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== 'EEXIST') return error
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+  const message = `${path} is ${isLink ? 'a link that leads nowhere' : 'no directory'} (${code})`
+  return Object.assign(new Error(message, { cause: error }), { code })
 }
 
 function isDirectory(path: string): boolean {

@@ -33,10 +33,13 @@ describe('makeDirectory', () => {
     writeFileSync(join(root, 'file'), '')
     symlinkSync(join(root, 'nowhere'), join(root, 'dangling'))
     symlinkSync('round', join(root, 'round'))
-    const code = (code: string): unknown => expect.objectContaining({ code })
+    const code = (code: string, text = ''): unknown =>
+      expect.objectContaining({ code, message: expect.stringContaining(text) })
     expect(() => makeDirectory(join(root, 'file'))).toThrow(code('EEXIST'))
-    expect(() => makeDirectory(join(root, 'file', 'below'))).toThrow(code('EEXIST'))
-    expect(() => makeDirectory(join(root, 'dangling'))).toThrow(code('EEXIST'))
+    expect(() => makeDirectory(join(root, 'file', 'below'))).toThrow(
+      code('EEXIST', `${join(root, 'file')} is no directory`),
+    )
+    expect(() => makeDirectory(join(root, 'dangling'))).toThrow(code('EEXIST', 'leads nowhere'))
     expect(() => makeDirectory(join(root, 'dangling', 'below'))).toThrow(code('EEXIST'))
     expect(() => makeDirectory(join(root, 'round', 'below'))).toThrow(code('ELOOP'))
     expect(() => makeDirectory(join(root, 'x'.repeat(300), 'below'))).toThrow(code('ENAMETOOLONG'))
