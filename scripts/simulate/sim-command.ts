@@ -7,10 +7,10 @@ import type { FleetPlan } from '../fleet/fleet-plan.ts'
 import { integer, parsed, parseShare, parseZones, some, UsageError } from '../fleet/option-values.ts'
 
 const MAX_HOSTS = 20_000
-/** Agents think about what peers tell every 5 ms (`transfer-runs`); beyond so many hosts less often, and bytes travel in larger quanta: see `sim-network`. */
+/** Agents think about what peers tell every 25 ms (`transfer-runs`); beyond so many hosts less often, and bytes travel in larger quanta: see `sim-network`. */
 const MANY = 100
 const COARSE = { thinkMs: 50, quantumBytes: 64 * 1024 }
-const FINE = { thinkMs: 5, quantumBytes: 16 * 1024 }
+const FINE = { thinkMs: 25, quantumBytes: 16 * 1024 }
 
 const DEFAULTS = {
   hosts: '16,48',

@@ -1,15 +1,14 @@
 /** What one host tells others of one layer: as `swarm/exchange/want-desk` does, with `swarm/exchange/chunk-news`. Owns who wants to hear of it. */
+import { WANT_LIMITS } from '../../src/swarm/exchange/want-desk.ts'
+import { MAX_OTHERS } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
 import type { SimWorld } from './sim-world.ts'
 
-/** As `WANT_LIMITS`: the first news after a pause, and steps that are longer where many want to hear. */
-const FIRST_NEWS_MS = 1
-const NEWS_MS = { perWant: 8, most: 250 }
 /** As in `want-desk`. */
 const MAX_HOLDERS = 8
-const MAX_OTHERS = 16
+const MET_BY_ALL = 16
 
 interface Want {
   believes: 'nothing-yet' | 'none' | 'some' | 'all'
@@ -68,7 +67,7 @@ export class SimDesk {
     for (const index of indexes) this.#news.add(index)
     if (this.#isGathering) return
     this.#isGathering = true
-    this.#world.events.after(FIRST_NEWS_MS, () => this.#ripe())
+    this.#world.events.after(WANT_LIMITS.firstNewsMs, () => this.#ripe())
   }
 
   /** The whole layer is here. */
@@ -86,24 +85,31 @@ export class SimDesk {
     const indexes = [...this.#news]
     this.#news = new Set()
     this.#tell(indexes)
-    const stepMs = Math.min(NEWS_MS.most, NEWS_MS.perWant * this.#wants.size)
+    const { minNewsMs, maxNewsMs, newsMsPerPeer } = WANT_LIMITS
+    const stepMs = Math.max(minNewsMs, Math.min(maxNewsMs, newsMsPerPeer * this.#wants.size))
     this.#world.events.after(stepMs, () => this.#ripe())
   }
 
   #tell(indexes: readonly number[]): void {
     const content = this.#host.content(this.#layer)
     if (content === undefined) return
-    const about = content.statements(indexes)
+    const isPassedOn = this.#wants.size > MET_BY_ALL
+    const about = content
+      .statements(indexes)
+      .filter(({ statement }) => isPassedOn || statement.signer === this.#host.id)
+    const interest = this.#host.interest(this.#layer)
     for (const [peer, want] of this.#wants) {
       if (want.believes === 'all') continue
-      if (want.believes !== 'some') this.#answer(peer, want)
-      else {
-        const statements = this.#untold(peer, want, about)
-        const { sizes } = this.#world
-        this.#send(peer, sizes.more(indexes.length, bytesOf(statements)), () =>
-          peer.interest(this.#layer)?.more(this.#host, indexes, statements),
-        )
+      if (want.believes !== 'some') {
+        this.#answer(peer, want)
+        continue
       }
+      const untold = interest === undefined ? indexes : indexes.filter((index) => !interest.hasChunk(peer, index))
+      const statements = this.#untold(peer, want, about)
+      if (untold.length + statements.length === 0) continue
+      this.#send(peer, this.#world.sizes.more(untold.length, bytesOf(statements)), () =>
+        peer.interest(this.#layer)?.more(this.#host, untold, statements),
+      )
     }
   }
 

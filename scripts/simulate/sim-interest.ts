@@ -111,6 +111,12 @@ export class SimInterest {
     return this.#asked.get(peer)?.heard.has(id) ?? false
   }
 
+  /** Whether the peer said that it has the chunk. */
+  hasChunk(peer: SimHost, index: number): boolean {
+    const state = this.#asked.get(peer)?.state
+    return state instanceof SimPeer && state.has(index)
+  }
+
   have(peer: SimHost, bits: Uint8Array | undefined, statements: readonly SimStatement[]): void {
     const asked = this.#asked.get(peer)
     if (asked === undefined) return

@@ -226,7 +226,7 @@ export class SimTransfer implements SimContent {
       this.#fill()
       return
     }
-    if (this.#sources.addPeer(peer)) this.#think()
+    if (this.#sources.addPeer(peer)) this.#schedule()
   }
 
   #left(peer: SimPeer): void {
