@@ -21,6 +21,8 @@ export interface SimFigures {
   readonly calls: number
   readonly callMicroseconds: number
   readonly wallSeconds: number
+  /** The most that this process took so far. */
+  readonly rssBytes: number
 }
 
 /**
@@ -54,6 +56,7 @@ export function simFigures(seen: SimOutcome): SimFigures {
     calls: tally.calls,
     callMicroseconds: (1_000 * tally.callMs) / Math.max(1, tally.calls),
     wallSeconds: seen.wallSeconds,
+    rssBytes: seen.rssBytes,
   }
 }
 
@@ -73,7 +76,7 @@ const HEAD = [
   'of what it can carry',
   'failed',
   'policy calls',
-  'simulated in',
+  'simulated in, memory',
 ]
 
 export function simHead(): string {
@@ -98,7 +101,7 @@ export function simRow(plan: FleetPlan, figures: SimFigures): string {
     `${((100 * messages.peak) / CARRIED_PER_SECOND).toFixed(0)} %`,
     `${figures.failed}`,
     `${figures.calls}, ${figures.callMicroseconds.toFixed(0)} µs`,
-    `${figures.wallSeconds.toFixed(1)} s`,
+    `${figures.wallSeconds.toFixed(1)} s, ${formatBytes(figures.rssBytes)}`,
   ])
 }
 

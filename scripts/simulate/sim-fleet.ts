@@ -35,8 +35,8 @@ export interface SimOutcome {
   readonly seconds: number
   readonly events: number
   readonly wallSeconds: number
-  /** Of this process meanwhile. */
-  readonly cpuSeconds: number
+  /** The most that this process took so far. */
+  readonly rssBytes: number
 }
 
 /** The DHT tells of a new record after so long. */
@@ -97,7 +97,6 @@ class SimFleet implements SimWorld {
 
   run(): SimOutcome {
     const begun = performance.now()
-    const cpu = process.cpuUsage()
     const { plan } = this.#init
     const boundSeconds = boundOf(plan, this.#roles, plan.bytes)
     const pulling = this.hosts.filter(({ role }) => role.part !== 'seed')
@@ -131,7 +130,7 @@ class SimFleet implements SimWorld {
       seconds: Math.max(0, ...pulling.map(({ endedAt }) => endedAt ?? 0)) / 1_000,
       events: this.events.count,
       wallSeconds: (performance.now() - begun) / 1_000,
-      cpuSeconds: process.cpuUsage(cpu).user / 1e6,
+      rssBytes: process.resourceUsage().maxRSS * 1024,
     }
   }
 

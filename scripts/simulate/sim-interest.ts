@@ -208,7 +208,7 @@ export class SimInterest {
     const late = this.#world.events.now - ANSWER_MS
     const asked = [...this.#asked]
     const [peer, victim] =
-      asked.find(([, { state }]) => state === 'none') ??
+      asked.find(([, { state, at }]) => state === 'none' && at < late) ??
       asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
       asked.find(([, { isPoor }]) => isPoor) ??
       []
