@@ -30,7 +30,10 @@ export class SimDesk {
   readonly #wants = new Map<SimHost, Want>()
   readonly #holders: SimHost[] = []
   #news = new Set<number>()
-  #isGathering = false
+  /** `waiting`: a step is over in which few chunks came. */
+  #gathering: 'no' | 'stepping' | 'waiting' = 'no'
+  /** Counts the times that it tells: who waits for one that is over does nothing. */
+  #turn = 0
 
   constructor(components: { readonly world: SimWorld; readonly host: SimHost; readonly layer: SimLayer }) {
     this.#world = components.world
@@ -65,21 +68,44 @@ export class SimDesk {
   gained(indexes: readonly number[]): void {
     if (this.#wants.size === 0) return
     for (const index of indexes) this.#news.add(index)
-    if (this.#isGathering) return
-    this.#isGathering = true
-    this.#world.events.after(WANT_LIMITS.firstNewsMs, () => this.#ripe())
+    if (this.#gathering === 'no') this.#wait(WANT_LIMITS.firstNewsMs, () => this.#ripe())
+    else if (this.#gathering === 'waiting' && this.#isEnough) this.#wait(0, () => this.#ripe())
   }
 
   /** The whole layer is here. */
   changed(): void {
     this.#news = new Set()
+    this.#gathering = 'no'
+    this.#turn += 1
     for (const [peer, want] of this.#wants) this.#answer(peer, want)
   }
 
+  get #isEnough(): boolean {
+    return this.#news.size >= WANT_LIMITS.enoughNews
+  }
+
+  #wait(ms: number, done: () => void): void {
+    this.#gathering = 'stepping'
+    this.#turn += 1
+    const turn = this.#turn
+    this.#world.events.after(ms, () => {
+      if (this.#turn === turn && this.#host.isAlive) done()
+    })
+  }
+
+  #stepped(stepMs: number): void {
+    const restMs = WANT_LIMITS.lastNewsMs - stepMs
+    if (this.#news.size === 0 || this.#isEnough || restMs <= 0) {
+      this.#ripe()
+      return
+    }
+    this.#wait(restMs, () => this.#ripe())
+    this.#gathering = 'waiting'
+  }
+
   #ripe(): void {
-    if (!this.#host.isAlive) return
     if (this.#news.size === 0) {
-      this.#isGathering = false
+      this.#gathering = 'no'
       return
     }
     const indexes = [...this.#news]
@@ -87,7 +113,7 @@ export class SimDesk {
     this.#tell(indexes)
     const { minNewsMs, maxNewsMs, newsMsPerPeer } = WANT_LIMITS
     const stepMs = Math.max(minNewsMs, Math.min(maxNewsMs, newsMsPerPeer * this.#wants.size))
-    this.#world.events.after(stepMs, () => this.#ripe())
+    this.#wait(stepMs, () => this.#stepped(stepMs))
   }
 
   #tell(indexes: readonly number[]): void {

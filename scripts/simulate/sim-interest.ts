@@ -17,6 +17,7 @@ const SUPPLIERS = 4
 const DIALS_PER_ROUND = 24
 /** As in `blob-interest`. */
 const ANSWER_MS = 2_000
+const NOTHING_MS = 2_000
 /** What a lookup in the DHT gives, and round trips until then. */
 const LOOKUP = { providers: 20, trips: 3 }
 /** Round trips of a new connection: TCP, noise, hello, yamux. */
@@ -181,42 +182,47 @@ export class SimInterest {
       const from = Math.floor(this.#world.random() * providers.length)
       for (let at = 0; at < Math.min(LOOKUP.providers, providers.length); at++) {
         const provider = providers[(from + at) % providers.length]
-        if (provider !== undefined) this.#suggest(provider)
+        if (provider !== undefined) this.#suggest(provider, true)
       }
     })
   }
 
-  #suggest(peer: SimHost): void {
+  #suggest(peer: SimHost, isProvider = false): void {
     if (this.#isClosed || peer === this.#host || !peer.isAlive || this.#asked.has(peer)) return
     if (this.#world.isConnected(this.#host, peer)) {
-      this.#ask(peer)
+      this.#ask(peer, isProvider)
       return
     }
     if (this.#dialsLeft <= 0) return
     this.#dialsLeft -= 1
-    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer))
+    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer, true))
   }
 
-  #ask(peer: SimHost): void {
-    if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom()) return
+  #ask(peer: SimHost, isProvider: boolean): void {
+    if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom(isProvider)) return
     this.#asked.set(peer, { state: 'asking', at: this.#world.events.now, isPoor: false, heard: new SmallSet() })
     this.#send(peer, 'want')
   }
 
-  #makeRoom(): boolean {
+  #makeRoom(isForProvider: boolean): boolean {
     if (this.#asked.size < MAX_ASKED) return true
-    const late = this.#world.events.now - ANSWER_MS
-    const asked = [...this.#asked]
+    const { now } = this.#world.events
+    const poor = isForProvider ? Infinity : now - NOTHING_MS
     const [peer, victim] =
-      asked.find(([, { state, at }]) => state === 'none' && at < late) ??
-      asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
-      asked.find(([, { isPoor }]) => isPoor) ??
+      this.#firstAsked(({ state, at }) => state === 'none' && at < poor) ??
+      this.#firstAsked(({ state, at }) => state === 'asking' && at < now - ANSWER_MS) ??
+      this.#firstAsked(({ isPoor }) => isPoor) ??
       []
     if (peer === undefined || victim === undefined) return false
     this.#asked.delete(peer)
     this.#send(peer, 'unwant')
     this.#end(victim)
     return true
+  }
+
+  #firstAsked(matches: (asked: Asked) => boolean): readonly [SimHost, Asked] | undefined {
+    for (const entry of this.#asked) if (matches(entry[1])) return entry
+    return undefined
   }
 
   #hear({ heard }: Asked, statements: readonly SimStatement[]): void {

@@ -19,6 +19,11 @@ const MAX_OF_STRANGERS = 256
 const MAX_UNTOLD = 64
 /** Who has not answered by then gives way to others. */
 const ANSWER_MS = 2_000
+/**
+ * So does who has nothing by then. At once it does so only for one that is known to have something: where all begin at the same
+ * moment nobody has anything, and with more than `MAX_ASKED` of them each would give up one for the other without end.
+ */
+const NOTHING_MS = 2_000
 
 export interface BlobInterestComponents {
   readonly self: string
@@ -113,10 +118,14 @@ export class BlobInterest {
     return this.#asked.has(peer)
   }
 
-  /** Asks a connected peer, if it was not asked and there is a place for it. @returns whether it stands asked now */
-  ask(peer: string): boolean {
+  /**
+   * Asks a connected peer, if it was not asked and there is a place for it.
+   * @param isProvider it is known to have something
+   * @returns whether it stands asked now
+   */
+  ask(peer: string, isProvider = false): boolean {
     if (this.#asked.has(peer)) return true
-    if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom()) return false
+    if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom(isProvider)) return false
     if (!this.#send(peer, 'want')) return false
     this.#asked.set(peer, {
       state: 'asking',
@@ -300,12 +309,14 @@ export class BlobInterest {
   }
 
   /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
-  #makeRoom(): boolean {
+  #makeRoom(isForProvider: boolean): boolean {
     if (this.#asked.size < MAX_ASKED) return true
-    const late = this.#components.clock() - ANSWER_MS
+    const now = this.#components.clock()
+    const late = now - ANSWER_MS
+    const poor = isForProvider ? Infinity : now - NOTHING_MS
     const asked = [...this.#asked]
     const [peer, victim] =
-      asked.find(([, { state }]) => state === 'none') ??
+      asked.find(([, { state, at }]) => state === 'none' && at < poor) ??
       asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
       asked.find(([, { isPoor }]) => isPoor) ??
       []

@@ -87,12 +87,12 @@ export class PeerSearch {
     this.#firstRound.resolve()
   }
 
-  /** A peer that may have it. */
-  suggest(peer: string): void {
+  /** A peer that may have it. @param isProvider it is known to have something of it */
+  suggest(peer: string, isProvider = false): void {
     const { members, isBanned, interest } = this.#components
     if (this.#stopping.signal.aborted || peer === members.self || interest.hasAsked(peer) || isBanned(peer)) return
     if (members.connected.has(peer)) {
-      interest.ask(peer)
+      interest.ask(peer, isProvider)
       return
     }
     if (this.#failed.has(peer) || this.#pool.includes(peer)) return
@@ -153,7 +153,7 @@ export class PeerSearch {
     const { directory, interest } = this.#components
     for await (const peer of directory.find(interest.key.digest, { signal: linked.signal })) {
       if (linked.signal.aborted) break
-      this.suggest(peer)
+      this.suggest(peer, true)
     }
   }
 
@@ -175,7 +175,8 @@ export class PeerSearch {
     using linked = linkSignals([this.#stopping.signal], this.#limits.dialMs)
     try {
       await this.#components.members.connect(peer, { signal: linked.signal })
-      if (!linked.signal.aborted) this.#components.interest.ask(peer)
+      // so few are dialled that they may take the place of who has nothing
+      if (!linked.signal.aborted) this.#components.interest.ask(peer, true)
     } catch {
       if (this.#failed.size < MAX_POOL) this.#failed.add(peer)
     }

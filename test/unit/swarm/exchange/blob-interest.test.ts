@@ -1,15 +1,18 @@
 import { expect, it } from 'vitest'
 import type { ChunkStatement } from '../../../../src/blob/ports.ts'
-import { BlobInterest } from '../../../../src/swarm/exchange/blob-interest.ts'
+import { BlobInterest, type BlobInterestComponents, MAX_ASKED } from '../../../../src/swarm/exchange/blob-interest.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
 const blob = new TestBlob(Buffer.alloc(5 * 256 * 1024, 7))
 const registry = 'r'
 
-it('hears everybody, however often one signer says something else about the same chunks', () => {
-  const statements = new Map<string, ChunkStatement>()
-  const nothing = (): void => undefined
-  const interest = new BlobInterest(
+const nothing = (): void => undefined
+
+function interestIn(
+  statements: ReadonlyMap<string, ChunkStatement>,
+  given: Partial<BlobInterestComponents> = {},
+): BlobInterest {
+  return new BlobInterest(
     {
       self: 'me',
       send: () => true,
@@ -23,9 +26,15 @@ it('hears everybody, however often one signer says something else about the same
       clock: () => 0,
       suggested: nothing,
       answered: nothing,
+      ...given,
     },
     { digest: blob.digest, registry },
   )
+}
+
+it('hears everybody, however often one signer says something else about the same chunks', () => {
+  const statements = new Map<string, ChunkStatement>()
+  const interest = interestIn(statements)
   const say = (signer: string, index: number, hash: string): void => {
     const encoded = Buffer.from(`${signer} ${index} ${hash}`)
     const { digest } = blob
@@ -41,19 +50,37 @@ it('hears everybody, however often one signer says something else about the same
     void interest.message(signer, { type: 'more', digest, registry, indexes: [], statements: [encoded] })
   }
   const heard: string[] = []
-  const ignore = (): void => undefined
   interest.subscribe({
-    found: ignore,
-    gained: ignore,
-    left: ignore,
+    found: nothing,
+    gained: nothing,
+    left: nothing,
     stated: ({ signer }) => heard.push(signer),
-    banned: ignore,
-    leased: ignore,
-    searched: ignore,
+    banned: nothing,
+    leased: nothing,
+    searched: nothing,
   })
   for (const peer of ['flooder', 'honest']) interest.ask(peer)
   for (let n = 0; n < 5_000; n++) say('flooder', n % 5, n.toString(16).padStart(64, '0'))
   for (const [index, hash] of blob.hashes.entries()) say('honest', index, hash)
   expect(heard.filter((signer) => signer === 'flooder')).toHaveLength(5)
   expect(heard.filter((signer) => signer === 'honest')).toHaveLength(5)
+})
+
+it('gives up nobody who has nothing yet for another who may have nothing either, but at once for one that has something', () => {
+  const sent: string[] = []
+  let now = 0
+  const send = (peer: string, { type }: { readonly type: string }): boolean => sent.push(`${type} ${peer}`) > 0
+  const interest = interestIn(new Map(), { clock: () => now, send })
+  const peers = Array.from({ length: MAX_ASKED }, (_, at) => `p${at}`)
+  for (const peer of peers) {
+    interest.ask(peer)
+    void interest.message(peer, { type: 'none', digest: blob.digest, registry })
+  }
+  now = 1_000
+  expect(interest.ask('another')).toBe(false)
+  expect(interest.ask('provider', true)).toBe(true)
+  expect(sent.slice(MAX_ASKED)).toEqual(['unwant p0', 'want provider'])
+  now = 3_000
+  expect(interest.ask('another')).toBe(true)
+  expect(sent.slice(-2)).toEqual(['unwant p1', 'want another'])
 })
