@@ -27,7 +27,7 @@ function javaScript(path: string): string {
 }
 
 if (dir === undefined) rmSync(target, { recursive: true, force: true })
-for (const path of globSync('**/*.*', { cwd: source, exclude: ['**/*.md'] })) {
+for (const path of globSync('**/*.*', { cwd: source, exclude: ['**/*.md', '**/*.d.ts'] })) {
   const output = join(target, path)
   mkdirSync(dirname(output), { recursive: true })
   if (path.endsWith('.ts')) writeFileSync(output.replace(/\.ts$/, '.js'), javaScript(path))
