@@ -301,7 +301,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   }
   const pullLog: PullLog = new PullLog({ services, clock })
   const clients = new ClientSightings({ clock })
+  const buffers = new BufferPool(BODY_BUFFERS)
   const facade = openFacade(live, log, {
+    buffers,
     clients,
     services: pullLog.services,
     upstream,
@@ -345,7 +347,14 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
   await facade.start()
   stack.defer(() => facade.stop({ deadlineMs: live.config.facade.drain }))
-  const collector = new IdleCollector({ collect: collectorOfRuntime(), cpuMicroseconds }, { checkMs: IDLE_CHECK_MS })
+  const collectGarbage = collectorOfRuntime()
+  const collect =
+    collectGarbage &&
+    ((): void => {
+      buffers.release()
+      collectGarbage()
+    })
+  const collector = new IdleCollector({ collect, cpuMicroseconds }, { checkMs: IDLE_CHECK_MS })
   collector.start()
   stack.defer(() => collector.stop())
   isReady = true
@@ -462,6 +471,7 @@ function openFacade(
   live: LiveConfig,
   log: Logger,
   parts: {
+    buffers: BufferPool
     services: PullServices
     clients: ClientSightings
     upstream: () => UpstreamRules
@@ -475,7 +485,7 @@ function openFacade(
   const routes = new RegistryRoutes(
     {
       services: parts.services,
-      sender: new BodySender({ pool: new BufferPool(BODY_BUFFERS) }),
+      sender: new BodySender({ pool: parts.buffers }),
       metrics: parts.metrics.facade,
       log: facadeLog,
       tracer: parts.tracer,

@@ -32,6 +32,11 @@ export class BufferPool {
       this.#free.push(buffer)
   }
 
+  /** Lets go of what nobody needs now. */
+  release(): void {
+    this.#free.length = 0
+  }
+
   #choose(usefulBytes: number): Buffer {
     if (usefulBytes <= this.#smallBytes) return Buffer.allocUnsafeSlow(Math.max(1, usefulBytes))
     if (this.#outBytes + this.#bufferBytes > this.#budgetBytes) return Buffer.allocUnsafeSlow(this.#smallBytes)

@@ -34,6 +34,16 @@ it('keeps no more buffers than it was told to', () => {
   expect(pool.take(5_000)).not.toBe(second)
 })
 
+it('keeps nothing that is not out once it was told to let go', () => {
+  const pool = new BufferPool({ ...INIT, keptBuffers: 2 })
+  const [first, second] = [pool.take(5_000), pool.take(5_000)]
+  pool.giveBack(first, true)
+  pool.release()
+  pool.giveBack(second, true)
+  expect(pool.take(5_000)).toBe(second)
+  expect(pool.take(5_000)).not.toBe(first)
+})
+
 it('takes no more memory for a small body than the body has', () => {
   expect(new BufferPool(INIT).take(10).length).toBe(10)
 })
