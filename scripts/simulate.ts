@@ -1,6 +1,6 @@
 /**
  * `npm run simulate [-- --hosts 16,1000 …]`: the policy of the agents in a discrete-event simulation; all options are in `simulate/sim-command.ts`. With `--check` the same load
- * runs on the real fleet of `npm run bench:fleet` (needs root), and the two are compared.
+ * runs on the real fleet of `npm run bench:fleet` (needs root), and the two are compared: behind slow links unless told otherwise, for where the CPU is the bound nothing can agree.
  */
 import { writeFile } from 'node:fs/promises'
 import { UsageError } from './fleet/option-values.ts'

@@ -48,6 +48,13 @@ describe('the options of a simulation', () => {
     expect({ ...real, name: '' }).toEqual({ ...plan, name: '' })
   })
 
+  it('are those of links that a small machine carries when it is compared with the real fleet', () => {
+    const [plan] = parseSimCommand(['--check']).plans
+    expect(plan).toMatchObject({ hosts: 16, bytes: 32 * 1024 * 1024, hostRate: 10_000_000, originRate: 20_000_000 })
+    const [faster] = parseSimCommand(['--check', '--host-rate', '25', '--hosts', '8']).plans
+    expect(faster).toMatchObject({ hosts: 8, hostRate: 25_000_000 })
+  })
+
   it.each([[['--hosts', '0']], [['--size', 'big']], [['--hots', '4']], [['--hosts', '2', '--kill', '2']]])(
     'are refused when they make no sense: %s',
     (args) => {
