@@ -83,7 +83,7 @@ export class PeerPolicy {
     if (!this.areThere || !this.#draft.isOpen(chunk) || !this.canBring(chunk)) return false
     if (this.#hasOrigin && !snapshot.isUndisputed(chunk)) return false
     const able = this.#peers.filter((peer) => peer.has(chunk) && !(peer.isSlow && this.#hasOrigin))
-    const free = this.#best(able, chunk)
+    const free = this.#bestOf(this.#freeOf(able), chunk)
     if (free !== undefined) {
       this.#start(free, chunk, Number.POSITIVE_INFINITY)
       return true
@@ -94,7 +94,7 @@ export class PeerPolicy {
 
   /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
-    let free = this.#peers.filter((peer) => this.#isFree(peer))
+    let free = this.#freeOf(this.#peers)
     if (free.length === 0 || this.#draft.open.isEmpty) return
     const chunks = new FillOrder(this.#draft, { leavesDisputed: this.#hasOrigin })
     const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / this.#draft.snapshot.plan.chunkBytes))
@@ -109,12 +109,14 @@ export class PeerPolicy {
       }
       if (open.length === 0) return
       const start = this.#firstStart(open, free)
-      if (start !== undefined) {
-        this.#start(start.peer, start.chunk, Math.ceil(open.length / Math.max(1, slots)))
-        slots -= 1
+      if (start === undefined) {
+        open = []
+        continue
       }
-      open = start === undefined ? [] : open.filter((chunk) => this.#draft.isOpen(chunk))
-      free = free.filter((peer) => this.#isFree(peer))
+      this.#start(start.peer, start.chunk, Math.ceil(open.length / Math.max(1, slots)))
+      slots -= 1
+      open = open.filter((chunk) => this.#draft.isOpen(chunk))
+      if (!this.#isFree(start.peer)) free = free.filter((peer) => peer !== start.peer)
     }
   }
 
@@ -124,7 +126,7 @@ export class PeerPolicy {
     // Readers may have seen what the origin has sent of it: that is not held against one agent's word.
     if (late.kind === 'origin' && !this.#draft.snapshot.isReleased(chunk)) return false
     const others = this.#peers.filter((peer) => peer.id !== late.source && peer.has(chunk) && !peer.isSlow)
-    const free = this.#best(others, chunk)
+    const free = this.#bestOf(this.#freeOf(others), chunk)
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
     return true
@@ -160,7 +162,7 @@ export class PeerPolicy {
   #firstStart(open: readonly number[], free: readonly SourceView[]): { peer: SourceView; chunk: number } | undefined {
     for (const chunk of open) {
       if (!this.#mayAsk(chunk)) continue
-      const peer = this.#best(free, chunk)
+      const peer = this.#bestOf(free, chunk)
       if (peer !== undefined) return { peer, chunk }
     }
     return undefined
@@ -203,11 +205,15 @@ export class PeerPolicy {
     return this.#draft.running(peer.id) < peer.maxRuns && this.#draft.chunksLeft(peer) > 0
   }
 
+  #freeOf(peers: readonly SourceView[]): readonly SourceView[] {
+    return peers.filter((peer) => this.#isFree(peer))
+  }
+
   /** The one that is idle and fast, of those that have the chunk. */
-  #best(peers: readonly SourceView[], chunk: number): SourceView | undefined {
+  #bestOf(peers: readonly SourceView[], chunk: number): SourceView | undefined {
     let best: { peer: SourceView; cost: number } | undefined
     for (const peer of peers) {
-      if (!peer.has(chunk) || !this.#isFree(peer)) continue
+      if (!peer.has(chunk)) continue
       const cost = ((this.#draft.running(peer.id) + 1) * (peer.isSlow ? 10 : 1)) / (peer.bytesPerSecond ?? GUESSED_RATE)
       if (best === undefined || cost < best.cost) best = { peer, cost }
     }
