@@ -73,6 +73,8 @@ export interface LeasesView {
   readonly withoutLeave: number
   /** The same, since the transfer began. */
   readonly allWithoutLeave: number
+  /** Since a chunk last came from the origin under a lease; for ever, where none has. */
+  readonly ownMs: number
   /** As `Lateness.ms`, of this agent. */
   readonly lateMs: number
 }

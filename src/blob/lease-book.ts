@@ -32,6 +32,7 @@ export class LeaseBook {
   #cameAt: number
   #withoutLeave = 0
   #allWithoutLeave = 0
+  #ownAt = Number.NEGATIVE_INFINITY
 
   constructor(components: LeaseBookComponents, init: LeaseBookInit) {
     this.#clock = components.clock
@@ -50,6 +51,7 @@ export class LeaseBook {
     const now = this.#clock()
     if (now - this.#cameAt < patience(FLOW_MS, this.#lateness.ms)) this.#withoutLeave = 0
     this.#cameAt = now
+    if (from === 'origin') this.#ownAt = now
     return false
   }
 
@@ -85,6 +87,7 @@ export class LeaseBook {
       quietMs: now - this.#cameAt,
       withoutLeave: this.#withoutLeave,
       allWithoutLeave: this.#allWithoutLeave,
+      ownMs: now - this.#ownAt,
       lateMs: this.#lateness.ms,
     }
   }

@@ -60,6 +60,11 @@ export class LeasePolicy {
     return this.#leases?.quietMs ?? Number.POSITIVE_INFINITY
   }
 
+  /** Since a chunk last came from the origin under a lease. */
+  get ownMs(): number {
+    return this.#leases?.ownMs ?? Number.POSITIVE_INFINITY
+  }
+
   /** Milliseconds that are waited where `baseMs` would do if this agent were not late. */
   patience(baseMs: number): number {
     return patience(baseMs, this.#leases?.lateMs ?? 0)

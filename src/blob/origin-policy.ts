@@ -25,6 +25,8 @@ const WORTH_CUTTING_BYTES = 4 * 1024 * 1024
 const TAKE_OVER_SHARE = 0.8
 /** Peers have so long to show how fast they are, and may be slower than the origin if they are done as soon as this. */
 const RATED_MS = 500
+/** The same after the last chunk that this agent got under a lease. */
+const TURN_OVER_MS = 3_000
 const WORTH_HELPING_SECONDS = 0.5
 /** An origin that brought less may be faster than it seems: it is tried where few agents do so. */
 const KNOWN_BYTES = 1024 * 1024
@@ -156,11 +158,12 @@ export class OriginPolicy {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
     const rate = this.#peers.expectedRate
-    const areFew = Math.max(this.#peers.count, this.#leases.others) <= FEW_PEERS
+    // as long as they all fetched from the origin, their links were not for each other
+    if (this.#leases.others > 0 && this.#leases.ownMs < this.#leases.patience(TURN_OVER_MS)) return false
+    const pulling = Math.max(this.#peers.count, this.#leases.others)
+    const areFew = pulling <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
-    const share = areFew
-      ? Math.max(HELP_SHARE.many, HELP_SHARE.few / Math.max(1, this.#leases.others))
-      : HELP_SHARE.many
+    const share = areFew ? Math.max(HELP_SHARE.many, HELP_SHARE.few / Math.max(1, pulling)) : HELP_SHARE.many
     if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     return this.#draft.open.size > enough

@@ -31,7 +31,10 @@ export interface LeaseLimits {
   readonly maxKept: number
   /** A lease younger than that is never late. */
   readonly lateMs: number
-  /** Who was alone for so long may have all. */
+  /**
+   * Who is alone may have all: so long after the first ask, or after it had company. It asks for no more than it fetches soon, and so leaves the rest to who comes later.
+   */
+  readonly aloneFirstMs: number
   readonly aloneMs: number
   /** An agent that brings nothing waits from the one to the other. */
   readonly minPenaltyMs: number
@@ -56,6 +59,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   keptMs: 600_000,
   maxKept: 4_096,
   lateMs: 1_000,
+  aloneFirstMs: 100,
   aloneMs: 1_000,
   minPenaltyMs: 1_000,
   maxPenaltyMs: 30_000,

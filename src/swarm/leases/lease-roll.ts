@@ -8,15 +8,16 @@ import type { LeaseLimits } from './lease-limits.ts'
 const MAX_STRUCK = 256
 
 export class LeaseRoll {
-  readonly #limits: Pick<LeaseLimits, 'maxAgents' | 'memberMs' | 'aloneMs'>
+  readonly #limits: Pick<LeaseLimits, 'maxAgents' | 'memberMs' | 'aloneMs' | 'aloneFirstMs'>
   /** In the order of their last asks. */
   readonly #agents = new Map<string, LeaseAgent>()
   /** Agents that have left and did not bring what they took. */
   readonly #struck = new Map<string, LeaseAgent>()
   #members = 0
+  #beganAt: number | undefined
   #companyAt: number | undefined
 
-  constructor(limits: Pick<LeaseLimits, 'maxAgents' | 'memberMs' | 'aloneMs'>) {
+  constructor(limits: Pick<LeaseLimits, 'maxAgents' | 'memberMs' | 'aloneMs' | 'aloneFirstMs'>) {
     this.#limits = limits
   }
 
@@ -67,13 +68,17 @@ export class LeaseRoll {
 
   count(now: number): void {
     this.#members = this.#agents.size
-    this.#companyAt ??= now
+    this.#beganAt ??= now
     if (this.#members > 1) this.#companyAt = now
   }
 
-  /** There has been one agent for a while. */
+  /** There is one agent, and there was no other one for a while. */
   isAlone(now: number): boolean {
-    return this.#members === 1 && now - (this.#companyAt ?? now) >= this.#limits.aloneMs
+    if (this.#members !== 1) return false
+    const { aloneMs, aloneFirstMs } = this.#limits
+    return this.#companyAt === undefined
+      ? now - (this.#beganAt ?? now) >= aloneFirstMs
+      : now - this.#companyAt >= aloneMs
   }
 
   #seenAt(agent: LeaseAgent, at: number): void {

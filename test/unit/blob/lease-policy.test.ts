@@ -38,6 +38,7 @@ function leases(given: Partial<LeasesView> = {}): LeasesView {
     quietMs: 0,
     withoutLeave: 0,
     allWithoutLeave: 0,
+    ownMs: Number.POSITIVE_INFINITY,
     lateMs: 0,
     ...given,
   }
@@ -188,6 +189,17 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     expect(help(2, 0.4)[0]?.[0]).toBe(50)
     expect(help(3, 0.4)).toEqual([])
     expect(help(3, 0.2)[0]?.[0]).toBe(50)
+  })
+
+  it('lets peers take over after the last lease before the origin helps', () => {
+    const wanted = [{ chunk: 0, waitedMs: 400 }]
+    const sources = [
+      { ...ORIGIN, bytesPerSecond: 2 * MIB },
+      { ...peer('a', () => true), bytesPerSecond: MIB / 8 },
+    ]
+    const help = (ownMs: number) => fetched(steps({ sources, wanted, leases: leases({ members: 3, ownMs }) }))
+    expect(help(2_900)).toEqual([])
+    expect(help(3_100)).not.toEqual([])
   })
 
   it('asks for no leave for what a peer has that is left alone for a moment, unless a reader waits for it', () => {

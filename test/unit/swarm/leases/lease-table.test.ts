@@ -115,6 +115,15 @@ describe('leases of one blob', () => {
     ])
   })
 
+  it('know no bound but the wish of an agent that is alone from the start, once others could have come', () => {
+    const world = new Table(128, { aloneFirstMs: 100, aloneMs: 1_000 })
+    world.ask('a', { most: 64 })
+    expect(world.fetchingOf('a').size).toBe(1)
+    world.pass(100)
+    world.ask('a', { most: 64 })
+    expect(world.fetchingOf('a').size).toBe(65)
+  })
+
   it('know no bound but the wish of an agent that has been alone for a second', () => {
     const world = new Table(128, { aloneMs: 1_000 })
     world.ask('a')
