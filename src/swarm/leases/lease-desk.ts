@@ -27,6 +27,9 @@ export interface LeaseDeskLimits {
   readonly maxTables: number
   /** Opened by one member. */
   readonly maxTablesPerPeer: number
+  /** Bytes of all tables, and of those that one member opened; what a table takes is estimated. */
+  readonly maxBytes: number
+  readonly maxBytesPerPeer: number
   readonly tickMs: number
   /** A table that nobody asked for so long is forgotten. */
   readonly idleMs: number
@@ -36,6 +39,8 @@ export interface LeaseDeskLimits {
 export const DESK_LIMITS: LeaseDeskLimits = {
   maxTables: 1_024,
   maxTablesPerPeer: 128,
+  maxBytes: 64 * 1024 * 1024,
+  maxBytesPerPeer: 16 * 1024 * 1024,
   tickMs: 50,
   idleMs: 600_000,
   nearerMs: 1_000,
@@ -48,10 +53,18 @@ interface Entry {
   /** Who asked first. */
   readonly opener: string
   usedAt: number
+  /** As counted last. */
+  bytes: number
   /** Leases that ran out, as far as they were counted. */
   expired: number
   nearer: readonly string[]
   nearerAt: number
+}
+
+/** Tables that one member opened. */
+interface Opened {
+  count: number
+  bytes: number
 }
 
 export class LeaseDesk {
@@ -59,7 +72,8 @@ export class LeaseDesk {
   readonly #limits: LeaseDeskLimits
   /** The one asked least lately first. */
   readonly #tables = new Map<string, Entry>()
-  readonly #opened = new Map<string, number>()
+  readonly #opened = new Map<string, Opened>()
+  #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isTicking = false
 
@@ -90,6 +104,8 @@ export class LeaseDesk {
     const answers = entry.table.ask(peer, leaves ? { ...message, most: 0 } : message, now, heard)
     if (leaves) answers.push(...entry.table.withdraw(peer, now))
     this.#answer(entry, leaves ? answers.filter(({ agent }) => agent !== peer) : answers, now)
+    this.#weigh(entry)
+    this.#makeRoom(entry)
     this.#schedule()
   }
 
@@ -107,6 +123,7 @@ export class LeaseDesk {
     this.#isTicking = false
     this.#tables.clear()
     this.#opened.clear()
+    this.#bytes = 0
   }
 
   /** Agents that disagree about the size are kept apart. */
@@ -114,34 +131,64 @@ export class LeaseDesk {
     const name = `${digest} ${size} ${registry}`
     const known = this.#tables.get(name)
     if (known !== undefined) return known
-    if ((this.#opened.get(peer) ?? 0) >= this.#limits.maxTablesPerPeer) this.#forgetOne(peer)
-    else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#busiest())
+    if ((this.#opened.get(peer)?.count ?? 0) >= this.#limits.maxTablesPerPeer) this.#forgetOne(peer)
+    else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#largest('count'))
     const table = new LeaseTable({ count: planChunks(size).count, lateness: this.#components.lateness })
     const key = { digest, registry }
-    const entry = { key, name, table, opener: peer, usedAt: now, expired: 0, nearer: [], nearerAt: -Infinity }
+    const entry = { key, name, table, opener: peer, usedAt: now, bytes: 0, expired: 0, nearer: [], nearerAt: -Infinity }
     this.#tables.set(name, entry)
-    this.#opened.set(peer, (this.#opened.get(peer) ?? 0) + 1)
+    const opened = this.#opened.get(peer) ?? { count: 0, bytes: 0 }
+    opened.count += 1
+    this.#opened.set(peer, opened)
     return entry
   }
 
-  #busiest(): string {
-    let busiest = ''
-    for (const [peer, count] of this.#opened) if (count > (this.#opened.get(busiest) ?? 0)) busiest = peer
-    return busiest
+  /** Who opened most. */
+  #largest(by: keyof Opened): string {
+    let largest = ''
+    for (const [peer, opened] of this.#opened) {
+      if (opened[by] > (this.#opened.get(largest)?.[by] ?? -1)) largest = peer
+    }
+    return largest
   }
 
-  /** The oldest of those that the peer opened, an idle one if there is one. */
-  #forgetOne(opener: string): void {
-    const own = [...this.#tables.values()].filter((entry) => entry.opener === opener)
+  #weigh(entry: Entry): void {
+    const { bytes } = entry.table
+    const more = bytes - entry.bytes
+    entry.bytes = bytes
+    this.#bytes += more
+    const opened = this.#opened.get(entry.opener)
+    if (opened !== undefined) opened.bytes += more
+  }
+
+  /** Whoever opened too much pays first, with what was asked for least lately. */
+  #makeRoom(asked: Entry): void {
+    const { maxBytes, maxBytesPerPeer } = this.#limits
+    const isMuch = (): boolean => (this.#opened.get(asked.opener)?.bytes ?? 0) > maxBytesPerPeer
+    while (isMuch() && this.#forgetOne(asked.opener, asked)) {}
+    while (this.#bytes > maxBytes && this.#forgetOne(this.#largest('bytes'), asked)) {}
+  }
+
+  /** The oldest of those that the peer opened, an idle one if there is one. @returns whether there was any other than `kept` */
+  #forgetOne(opener: string, kept?: Entry): boolean {
+    const own = [...this.#tables.values()].filter((entry) => entry.opener === opener && entry !== kept)
     const victim = own.find(({ table }) => table.isIdle) ?? own[0]
     if (victim !== undefined) this.#forget(victim)
+    return victim !== undefined
   }
 
-  #forget({ name, opener }: Entry): void {
+  /** Asks that wait there are answered: else their agents would take this one for silent. */
+  #forget(entry: Entry): void {
+    const { name, opener, table, bytes } = entry
     this.#tables.delete(name)
-    const left = (this.#opened.get(opener) ?? 0) - 1
-    if (left > 0) this.#opened.set(opener, left)
-    else this.#opened.delete(opener)
+    this.#bytes -= bytes
+    const now = this.#components.clock()
+    this.#answer(entry, table.close(now), now)
+    const opened = this.#opened.get(opener)
+    if (opened === undefined) return
+    opened.count -= 1
+    opened.bytes -= bytes
+    if (opened.count === 0) this.#opened.delete(opener)
   }
 
   #answer(entry: Entry, answers: readonly LeaseAnswer[], now: number): void {

@@ -42,6 +42,9 @@ const RECHECK_MS = 50
 /** Pause between asks that find nothing: so long for each member, for one coordinator answers them all. */
 const PAUSE_MS = { perMember: 2, most: 4_000 }
 
+/** What a table, an agent with what it lacks, and a chunk take in memory. */
+const BYTES = { table: 2_048, agent: 1_024, chunk: 384 } as const
+
 export class LeaseTable {
   readonly #count: number
   readonly #limits: LeaseLimits
@@ -99,6 +102,11 @@ export class LeaseTable {
     return this.#roll.size + this.#book.size
   }
 
+  /** Estimated. */
+  get bytes(): number {
+    return BYTES.table + this.#roll.size * BYTES.agent + this.#book.size * BYTES.chunk
+  }
+
   /**
    * A new ask takes the place of one that waits.
    * @param heard `serial` of the last answer that the agent had got: it says nothing about what was granted since
@@ -143,6 +151,14 @@ export class LeaseTable {
   /** Time has passed: to be called a few times per second while something waits. */
   tick(now: number): LeaseAnswer[] {
     return this.#answers(now)
+  }
+
+  /** Nothing is granted here any more. @returns answers to all that wait */
+  close(now: number): LeaseAnswer[] {
+    const answers = [...this.#waiting].map((agent) => this.#empty(agent.id, this.#nextSerial(agent, now)))
+    this.#waiting.clear()
+    this.#ready.clear()
+    return answers
   }
 
   #left(id: string, now: number): LeaseAnswer[] {

@@ -1,49 +1,100 @@
 import { afterEach, expect, it } from 'vitest'
-import type { Lease } from '../../../../src/blob/ports.ts'
-import { LeaseDesk } from '../../../../src/swarm/leases/lease-desk.ts'
-import { LEASE_LIMITS } from '../../../../src/swarm/leases/lease-limits.ts'
-import type { LeaseMessage } from '../../../../src/swarm/protocol/wire-messages.ts'
-import { onTime } from '../../../../src/util/lateness.ts'
+import type { ChunkRange } from '../../../../src/blob/ports.ts'
+import { DESK_LIMITS, LeaseDesk } from '../../../../src/swarm/leases/lease-desk.ts'
+import type { LeasedMessage, LeaseMessage } from '../../../../src/swarm/protocol/wire-messages.ts'
+import { noSwarmMetrics } from '../../../../src/swarm/swarm-metrics.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
-const { digest, bytes } = new TestBlob(Buffer.alloc(64 * 256 * 1024))
+const MIB = 1024 * 1024
+const { digest } = new TestBlob(Buffer.from('asked for'))
+const SIZE = 1_024 * MIB // 256 chunks of 4 MiB
 
-let desk: LeaseDesk
-afterEach(() => desk.stop())
+/** A desk, a clock, and what it answered. */
+class World {
+  now = 0
+  readonly answers: { readonly peer: string; readonly message: LeasedMessage }[] = []
+  readonly desk: LeaseDesk
 
-it('counts what it coordinates, what is out, and each lease that ran out once', () => {
-  let now = 0
-  let expired = 0
-  const answers: Lease[] = []
-  desk = new LeaseDesk({
-    members: { self: 'self', connected: new Map() },
-    clock: () => now,
-    lateness: onTime,
-    metrics: { leased: () => {}, leasesExpired: (chunks) => void (expired += chunks) },
-    answer: (_peer, message) => void answers.push(message),
-  })
-  const ask: LeaseMessage = {
-    type: 'lease',
-    digest,
-    registry: 'r.test',
-    size: bytes.length,
-    gaps: [{ from: 0, to: 64 }],
-    fetching: [],
-    most: 4,
-    heard: 0,
-    leaves: false,
+  constructor(limits: Partial<typeof DESK_LIMITS>) {
+    this.desk = new LeaseDesk(
+      {
+        members: { self: 'self', connected: new Map() },
+        clock: () => this.now,
+        lateness: { ms: 0 },
+        metrics: noSwarmMetrics,
+        answer: (peer, message) => void this.answers.push({ peer, message }),
+      },
+      { ...DESK_LIMITS, ...limits },
+    )
   }
-  expect([desk.size, desk.out]).toEqual([0, 0])
-  desk.asked('a', ask)
-  const [granted] = answers
-  expect(granted?.ranges).not.toEqual([])
-  expect(desk.size).toBe(1)
-  const out = desk.out
-  expect(out).toBeGreaterThan(0)
-  now += LEASE_LIMITS.maxLeaseMs + LEASE_LIMITS.memberMs + 1
-  desk.asked('b', { ...ask, most: 0 })
-  expect(expired).toBe(out)
-  expect(desk.out).toBe(0)
-  desk.asked('b', { ...ask, most: 0 })
-  expect(expired).toBe(out)
+
+  ask(peer: string, registry: string, gaps: readonly ChunkRange[], given: Partial<LeaseMessage> = {}): void {
+    const rest = { fetching: [], most: 256, heard: 1e9, leaves: false }
+    this.desk.asked(peer, { type: 'lease', digest, registry, size: SIZE, gaps: [...gaps], ...rest, ...given })
+  }
+
+  /** The member says that it brought all chunks of the blob, as far as it is let. */
+  bringAll(peer: string, registry: string): void {
+    this.ask(peer, registry, [{ from: 0, to: 256 }])
+    this.now += 120
+    this.ask(peer, registry, [{ from: 0, to: 256 }])
+    this.ask(peer, registry, [])
+  }
+
+  /** The member goes on fetching what it was given first. */
+  goOn(peer: string, registry: string): void {
+    this.ask(peer, registry, [], { fetching: [{ from: 0, to: 1 }], most: 0 })
+  }
+
+  answersTo(peer: string): LeasedMessage[] {
+    return this.answers.flatMap((answer) => (answer.peer === peer ? [answer.message] : []))
+  }
+}
+
+let world: World
+afterEach(() => world.desk.stop())
+
+it('tables that one member opened take no more than its share of memory, and those of others stay', () => {
+  world = new World({ maxBytesPerPeer: 64 * 1024 })
+  world.ask('honest', 'own', [{ from: 0, to: 1 }])
+  for (let turn = 0; turn < 50; turn++) {
+    world.bringAll('flood', `r${turn}`)
+    world.goOn('honest', 'own')
+  }
+  expect(world.desk.size).toBeLessThan(30)
+  expect(world.desk.size).toBeGreaterThan(1)
+  // its lease is still known: nobody else is given the chunk
+  world.now += 100
+  world.ask('other', 'own', [{ from: 0, to: 2 }])
+  expect(world.answersTo('other').at(-1)?.ranges).toEqual([{ from: 1, to: 2 }])
+})
+
+it('all tables together take no more than so much memory, and who opened most pays', () => {
+  world = new World({ maxBytes: 256 * 1024 })
+  world.ask('honest', 'own', [{ from: 0, to: 1 }])
+  for (let turn = 0; turn < 200; turn++) {
+    world.bringAll(`flood ${turn % 3}`, `r${turn}`)
+    world.goOn('honest', 'own')
+  }
+  expect(world.desk.size).toBeLessThan(120)
+  world.ask('other', 'own', [{ from: 0, to: 2 }])
+  expect(world.answersTo('other').at(-1)?.ranges).toEqual([{ from: 1, to: 2 }])
+})
+
+it('an ask that waits is answered when its table has to go', () => {
+  world = new World({ maxTablesPerPeer: 1 })
+  world.ask('a', 'first', [{ from: 0, to: 1 }])
+  world.ask('b', 'first', [{ from: 0, to: 1 }])
+  expect(world.answersTo('b')).toEqual([])
+  world.ask('a', 'second', [{ from: 0, to: 1 }])
+  expect(world.answersTo('b')).toMatchObject([{ registry: 'first', ranges: [] }])
+})
+
+it('one large table that is in use is not thrown away again and again', () => {
+  world = new World({ maxBytes: 1_024, maxBytesPerPeer: 1_024 })
+  world.ask('a', 'large', [{ from: 0, to: 1 }])
+  world.now += 50
+  world.ask('b', 'large', [{ from: 0, to: 2 }])
+  expect(world.answersTo('b')).toMatchObject([{ ranges: [{ from: 1, to: 2 }] }])
+  expect(world.desk.size).toBe(1)
 })
