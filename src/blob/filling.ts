@@ -21,6 +21,7 @@ import { DigestDispute, type DisputedChunk, type Remedy } from './digest-dispute
 import type {
   ChunkFate,
   ChunkHash,
+  ChunkSource,
   ChunkStatement,
   Lease,
   LeaseAsk,
@@ -158,12 +159,12 @@ export class Filling implements SwarmEvents {
   }
 
   /** Takes the first bytes of the blob from the origin, for readers alone: its chunk is fetched like any other. */
-  takeHead(body: SourceBody, stop: LinkedSignal): void {
+  takeHead(source: ChunkSource, body: SourceBody, stop: LinkedSignal): void {
     this.#headStop = stop
-    void this.#readHead(body, stop)
+    void this.#readHead(body, stop, this.runs.beside(source))
   }
 
-  async #readHead({ bytes }: SourceBody, stop: LinkedSignal): Promise<void> {
+  async #readHead({ bytes }: SourceBody, stop: LinkedSignal, ended: () => void): Promise<void> {
     try {
       for await (const piece of bytes) {
         this.#components.metrics.received('origin', piece.length)
@@ -174,6 +175,7 @@ export class Filling implements SwarmEvents {
       this.#components.log.debug({ digest: this.partial.digest, err: error }, 'the first bytes did not come')
     } finally {
       stop[Symbol.dispose]()
+      ended()
     }
   }
 

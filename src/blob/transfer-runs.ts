@@ -171,6 +171,15 @@ export class TransferRuns {
     this.#runs.start(state, { from: 0, to: askedEnd, askedEnd, isSpare: false }, stop, { body, end: bodyEnd })
   }
 
+  /** A request that is no run, to a source that was added, counts as one. @returns to be called once, when it has ended */
+  beside(source: ChunkSource): () => void {
+    const end = this.#sources.of(source).beside()
+    return () => {
+      end()
+      this.schedule()
+    }
+  }
+
   /** Starts what is to be fetched now. */
   schedule(): void {
     if (this.#stopped) return

@@ -36,6 +36,8 @@ export class TransferSource {
   /** Set when the source is given up. */
   error: ShoalError | undefined
   #maxRuns: number
+  /** Requests to it that are no runs. */
+  #besides = 0
   #restUntil = 0
   #late = 0
   #stalls = 0
@@ -74,6 +76,14 @@ export class TransferSource {
     return this.error === undefined && this.#restUntil <= now && !this.#isDoubted
   }
 
+  /** A request to it that is no run takes the place of one. @returns to be called once, when it has ended */
+  beside(): () => void {
+    this.#besides += 1
+    return () => {
+      this.#besides -= 1
+    }
+  }
+
   /** It may be asked again soon. */
   isResting(now: number): boolean {
     return this.error === undefined && this.#restUntil > now && !this.#isDoubted
@@ -89,7 +99,7 @@ export class TransferSource {
       id: this.id,
       kind: this.source.kind,
       has: (index) => this.has(index) && mayBring(index),
-      maxRuns: this.#maxRuns,
+      maxRuns: Math.max(0, this.#maxRuns - this.#besides),
       chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
       bytesPerSecond: this.#bytesPerSecond,
       bytesReceived: this.#bytesReceived,

@@ -286,7 +286,7 @@ export class Transfer {
       filling.runs.addSource(source, key)
       const { plan } = filling.partial
       const isHead = opened.askedBytes !== undefined && opened.askedBytes < Math.min(plan.chunkBytes, plan.size)
-      if (isHead && body.ignoresRange !== true) filling.takeHead(body, stop)
+      if (isHead && body.ignoresRange !== true) filling.takeHead(source, body, stop)
       else filling.runs.adopt(source, body, { stop, askedBytes: opened.askedBytes })
       filling.joinSwarm()
       filling.runs.schedule()
