@@ -125,7 +125,9 @@ export class PeerPolicy {
     if (!this.#mayAsk(chunk)) return false
     // Readers may have seen what the origin has sent of it: that is not held against one agent's word.
     if (late.kind === 'origin' && !this.#draft.snapshot.isReleased(chunk)) return false
-    const others = this.#peers.filter((peer) => peer.id !== late.source && peer.has(chunk) && !peer.isSlow)
+    const others = this.#peers.filter((peer) => {
+      return peer.id !== late.source && peer.has(chunk) && !peer.isSlow && !this.#isUnanswered(peer)
+    })
     const free = this.#bestOf(this.#freeOf(others), chunk)
     if (free === undefined) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
@@ -199,6 +201,14 @@ export class PeerPolicy {
     const may = this.#draft.snapshot.mayFetch(chunk)
     if (may === 'free') this.#free.add(chunk)
     else if (may === 'risky') this.#risky.add(chunk)
+  }
+
+  /** It was asked, and nothing has come from it yet. */
+  #isUnanswered(peer: SourceView): boolean {
+    const hasBrought = peer.bytesPerSecond !== undefined || peer.bytesReceived > 0
+    return (
+      !hasBrought && this.#draft.runsOf(peer.id).some(({ view }) => view !== undefined && view.bytesPerSecond === 0)
+    )
   }
 
   #isFree(peer: SourceView): boolean {

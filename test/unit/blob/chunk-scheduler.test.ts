@@ -219,6 +219,26 @@ describe('scheduleRuns with peers', () => {
     expect(scheduleRuns(snapshot({ sources: [peer('a')], runs }))[0]).toEqual({ type: 'give-up', run: 1 })
   })
 
+  it('asks no peer for a late chunk that was asked before and has never brought anything', () => {
+    const late = { ageMs: 1_000, silentMs: 500, source: 'a' }
+    const mute = { ageMs: 300, silentMs: 300, bytesPerSecond: 0, source: 'b' }
+    const peers = [peer('a'), peer('b', { bytesPerSecond: undefined, bytesReceived: 0 })]
+    const sources = [...peers, peer('c', { bytesPerSecond: undefined, bytesReceived: 0 })]
+    const missing = (index: number): boolean => index === 3 || index === 9
+    const spares = (given: readonly SourceView[]) =>
+      scheduleRuns(
+        snapshot({
+          runs: [peerRun(1, 3, 4, late), peerRun(2, 9, 10, mute)],
+          wanted: [3],
+          waitedMs: 600,
+          missing,
+          sources: given,
+        }),
+      ).flatMap((step) => (step.type === 'start' && step.isSpare && step.from === 3 ? [step.source] : []))
+    expect(spares(peers)).toEqual([])
+    expect(spares(sources)).toEqual(['c'])
+  })
+
   it('asks a second source for one late chunk that a reader waits for, and for no more than two at a time', () => {
     const late = { ageMs: 1_000, silentMs: 500 }
     const runs = [peerRun(1, 3, 4, late), peerRun(2, 8, 9, late), peerRun(3, 20, 21, late)]
