@@ -4,15 +4,21 @@ import type { BenchWorld } from './bench-world.ts'
 import { cpuSeconds, memoryMiB } from './process-usage.ts'
 import { median, type Row, span } from './report.ts'
 
-const AGENTS = 48
+const SIZES = [16, 48]
 const SETTLE_MS = 10_000
 const SECONDS = 20
 const GOAL_MIB = 120
 const GOAL_SHARE = 0.01
 
-/** Memory and CPU of agents in a swarm of 48 in which nothing happens, each a process. */
+/** Memory and CPU of agents in swarms in which nothing happens, each a process. */
 export async function swarmIdle(world: BenchWorld): Promise<Row[]> {
-  await using fleet = await BenchFleet.start(world, AGENTS)
+  const rows: Row[] = []
+  for (const size of SIZES) rows.push(...(await idleAmong(size, world)))
+  return rows
+}
+
+async function idleAmong(size: number, world: BenchWorld): Promise<Row[]> {
+  await using fleet = await BenchFleet.start(world, size)
   await pause(SETTLE_MS)
   const before = fleet.agents.map(({ pid }) => cpuSeconds(pid))
   await pause(SECONDS * 1000)
@@ -21,7 +27,7 @@ export async function swarmIdle(world: BenchWorld): Promise<Row[]> {
   const connected = await Promise.all(fleet.agents.map(async (agent) => (await agent.status()).swarm?.connected ?? 0))
   return [
     {
-      measure: `idle agent in a swarm of ${AGENTS}, memory`,
+      measure: `idle agent in a swarm of ${size}, memory`,
       shoal: `${span(memory, 0)} MiB, connected with ${span(connected, 0)}`,
       against: '',
       result: `${median(memory).toFixed(0)} MiB RSS`,
@@ -29,7 +35,7 @@ export async function swarmIdle(world: BenchWorld): Promise<Row[]> {
       isMet: median(memory) <= GOAL_MIB,
     },
     {
-      measure: `idle agent in a swarm of ${AGENTS}, CPU over ${SECONDS} s`,
+      measure: `idle agent in a swarm of ${size}, CPU over ${SECONDS} s`,
       shoal: `${span(
         shares.map((share) => share * 100),
         2,
