@@ -1,20 +1,20 @@
 /**
- * `node scripts/simulate/desk-capacity.ts [AGENTS…]`: how many asks for leases a coordinator carries, per second of CPU: a real desk in this process, with what is read and written
+ * `node scripts/desk-capacity.ts [AGENTS…]`: how many asks for leases a coordinator carries, per second of CPU: a real desk in this process, with what is read and written
  * but without cipher, streams and system calls. The agents fetch from an origin of 100 Mbit/s; each asks again when it has brought something, or a second later. Only the desk is timed.
  */
-import { planChunks } from '../../src/blob/chunk-plan.ts'
-import { digestOf } from '../../src/oci/digest.ts'
-import { frame } from '../../src/swarm/encoding/frames.ts'
-import { chunksIn, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
-import { LeaseDesk } from '../../src/swarm/leases/lease-desk.ts'
+import { planChunks } from '../src/blob/chunk-plan.ts'
+import { digestOf } from '../src/oci/digest.ts'
+import { frame } from '../src/swarm/encoding/frames.ts'
+import { chunksIn, rangesOf } from '../src/swarm/leases/chunk-ranges.ts'
+import { LeaseDesk } from '../src/swarm/leases/lease-desk.ts'
 import {
   decodeMessage,
   encodeMessage,
   type LeasedMessage,
   MAX_LEASE_RANGES,
-} from '../../src/swarm/protocol/wire-messages.ts'
-import { onTime } from '../../src/util/lateness.ts'
-import { fastRandom } from './fast-random.ts'
+} from '../src/swarm/protocol/wire-messages.ts'
+import { onTime } from '../src/util/lateness.ts'
+import { fastRandom } from './simulate/fast-random.ts'
 
 const KEY = { digest: digestOf('sha256', 'ab'.repeat(32)), registry: 'registry.example:5000' }
 const PLAN = planChunks(32 * 1024 * 1024)
