@@ -60,7 +60,7 @@ class Capacity {
         this.#answers += 1
         frame(encodeMessage(message))
         const asker = byId.get(peer)
-        if (asker !== undefined) this.#answered(asker, message)
+        if (asker !== undefined && message.type === 'leased') this.#answered(asker, message)
       },
     })
   }

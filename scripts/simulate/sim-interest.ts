@@ -4,8 +4,9 @@
  */
 import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
 import { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
-import { MAX_ASKED } from '../../src/swarm/exchange/blob-interest.ts'
+import { MAX_PROVIDERS_BESIDE } from '../../src/swarm/exchange/blob-interest.ts'
 import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/exchange/peer-search.ts'
+import { MAX_ASKED } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
@@ -150,6 +151,11 @@ export class SimInterest {
     for (const peer of peers) this.#suggest(peer)
   }
 
+  /** They have something of it. */
+  provided(peers: readonly SimHost[]): void {
+    for (const peer of peers) this.#suggest(peer, true)
+  }
+
   /** It is gone. */
   drop(peer: SimHost): void {
     const asked = this.#asked.get(peer)
@@ -205,7 +211,7 @@ export class SimInterest {
   }
 
   #makeRoom(isForProvider: boolean): boolean {
-    if (this.#asked.size < MAX_ASKED) return true
+    if (this.#asked.size < MAX_ASKED + (isForProvider ? MAX_PROVIDERS_BESIDE : 0)) return true
     const { now } = this.#world.events
     const poor = isForProvider ? Infinity : now - NOTHING_MS
     const [peer, victim] =

@@ -6,6 +6,7 @@ import type { Lease, LeaseAsk } from '../../src/blob/ports.ts'
 import { chunksIn, includesChunk, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
 import { DESK_LIMITS } from '../../src/swarm/leases/lease-desk.ts'
 import { type LeaseAnswer, LeaseTable } from '../../src/swarm/leases/lease-table.ts'
+import { MAX_HOLDERS } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import type { SimWorld } from './sim-world.ts'
@@ -116,9 +117,20 @@ export class SimLeases {
     this.#world.tally.lease(this.#host.index, now)
     this.#table ??= new LeaseTable({ count: this.#layer.plan.count })
     const answers = this.#table.ask(peer.id, leaves ? { ...ask, most: 0 } : ask, now, heard)
+    if (!leaves) this.#nameHolders(peer, this.#table, ask)
     if (leaves) answers.push(...this.#table.withdraw(peer.id, now))
     this.#answer(leaves ? answers.filter(({ agent }) => agent !== peer.id) : answers)
     this.#tick()
+  }
+
+  /** As `LeaseDesk` does. */
+  #nameHolders(peer: SimHost, table: LeaseTable, { gaps }: LeaseAsk): void {
+    if (table.members <= DESK_LIMITS.metByAll) return
+    const named = table.bringers(gaps, MAX_HOLDERS + 1).filter((id) => id !== peer.id)
+    if (named.length === 0) return
+    const hosts = named.slice(0, MAX_HOLDERS).flatMap((id) => this.#world.byId(id) ?? [])
+    const hear = () => peer.interest(this.#layer)?.provided(hosts)
+    this.#world.tell(this.#host, peer, this.#world.sizes.others(hosts.length), hear)
   }
 
   /** A peer is gone. */

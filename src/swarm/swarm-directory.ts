@@ -104,7 +104,7 @@ export class SwarmDirectory implements Swarm {
     const show = (peer: string, proof: Uint8Array): boolean => send(peer, { type: 'ban', proof })
     this.#proofs = new ProofDesk({ ...components, show, verify })
     this.#questions = new QuestionDesk({ ...components, send }, init)
-    this.#leases = new Leases({ ...components, send })
+    this.#leases = new Leases({ ...components, send, named: (key, peers) => this.#interests.provided(key, peers) })
     this.#memory = new OriginMemory({
       ...components,
       members,
@@ -288,6 +288,7 @@ export class SwarmDirectory implements Swarm {
         return undefined
       case 'lease':
       case 'leased':
+      case 'holders':
         return this.#leases.message(peer, message)
       case 'have':
       case 'more':

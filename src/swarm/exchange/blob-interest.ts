@@ -6,13 +6,20 @@
 import type { ChunkStatement, SwarmEvents } from '../../blob/ports.ts'
 import { ShoalError } from '../../errors.ts'
 import type { Clock } from '../../util/clock.ts'
-import type { BlobKey, BlobMessage, HaveMessage, MoreMessage, WireMessage } from '../protocol/wire-messages.ts'
+import {
+  type BlobKey,
+  type BlobMessage,
+  type HaveMessage,
+  MAX_ASKED,
+  type MoreMessage,
+  type WireMessage,
+} from '../protocol/wire-messages.ts'
 import type { Ban } from '../swarm-ports.ts'
 import { statementKey } from '../trust/statement-desk.ts'
 import { RemoteBlob, type RemoteBlobComponents } from './remote-blob.ts'
 
-/** A thousand provider records for one blob must cost nothing much. */
-export const MAX_ASKED = 24
+/** Beside them, such as are known to have something: of many agents, they are not all the same that hear each other. */
+export const MAX_PROVIDERS_BESIDE = 24
 /** Each costs memory and a place in every message about it. */
 const MAX_STATEMENTS = 4_096
 const MAX_OF_STRANGERS = 256
@@ -310,7 +317,7 @@ export class BlobInterest {
 
   /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
   #makeRoom(isForProvider: boolean): boolean {
-    if (this.#asked.size < MAX_ASKED) return true
+    if (this.#asked.size < MAX_ASKED + (isForProvider ? MAX_PROVIDERS_BESIDE : 0)) return true
     const now = this.#components.clock()
     const late = now - ANSWER_MS
     const poor = isForProvider ? Infinity : now - NOTHING_MS

@@ -77,6 +77,11 @@ export class BlobInterests {
     this.#entries.get(nameOf(key))?.search.suggest(peer)
   }
 
+  /** Peers that have something of it. */
+  provided(key: BlobKey, peers: readonly string[]): void {
+    for (const peer of peers) this.#entries.get(nameOf(key))?.search.suggest(peer, true)
+  }
+
   hasHeard(peer: string, key: BlobKey, statement: ChunkStatement): boolean {
     return this.#entries.get(nameOf(key))?.interest.hasHeard(peer, statement) ?? false
   }

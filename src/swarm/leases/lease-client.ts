@@ -10,6 +10,7 @@ import { linkSignals } from '../../util/signals.ts'
 import { nearestTo } from '../discovery/nearest.ts'
 import {
   type BlobKey,
+  type HoldersMessage,
   type LeasedMessage,
   type LeaseMessage,
   MAX_LEASE_CHUNKS,
@@ -33,6 +34,8 @@ export interface LeaseClientComponents {
   readonly answerTimes: AnswerTimes
   readonly metrics: Pick<SwarmMetrics, 'coordinatorChanged'>
   readonly leased: (lease: Lease) => void
+  /** They have something of what was asked for. */
+  readonly named: (peers: readonly string[]) => void
 }
 
 /** Times in milliseconds. */
@@ -131,6 +134,10 @@ export class LeaseClient {
     const { size, gaps, fetching, most } = this.#ask
     this.#ask = { size, gaps: without(gaps, came), fetching: without(fetching, came), most }
     if (isOwed) this.#say()
+  }
+
+  holders(peer: string, { peers }: HoldersMessage): void {
+    if (peer === this.#coordinator) this.#components.named(peers)
   }
 
   leased(peer: string, message: LeasedMessage): void {

@@ -2,7 +2,7 @@
 import type { LeaseAsk, SwarmEvents } from '../../blob/ports.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isSwarmDigest } from '../encoding/digest-bytes.ts'
-import { type BlobKey, type LeasedMessage, MAX_LEASE_MS } from '../protocol/wire-messages.ts'
+import { type BlobKey, type HoldersMessage, type LeasedMessage, MAX_LEASE_MS } from '../protocol/wire-messages.ts'
 import { AnswerTimes } from './answer-times.ts'
 import { LeaseClient, type LeaseClientComponents } from './lease-client.ts'
 
@@ -12,7 +12,10 @@ interface Entry {
   events: Pick<SwarmEvents, 'leased'>
 }
 
-export type LeaseClientsComponents = Omit<LeaseClientComponents, 'leased' | 'answerTimes'>
+export interface LeaseClientsComponents extends Omit<LeaseClientComponents, 'leased' | 'answerTimes' | 'named'> {
+  /** Peers that have something of the blob. */
+  readonly named: (key: BlobKey, peers: readonly string[]) => void
+}
 
 export class LeaseClients {
   readonly #components: LeaseClientsComponents
@@ -46,6 +49,10 @@ export class LeaseClients {
     this.#entries.get(message.digest)?.get(message.registry)?.client.leased(peer, message)
   }
 
+  holders(peer: string, message: HoldersMessage): void {
+    this.#entries.get(message.digest)?.get(message.registry)?.client.holders(peer, message)
+  }
+
   /** Does nothing when somebody else has asked since. */
   leave({ digest, registry }: BlobKey, events: Pick<SwarmEvents, 'leased'>): void {
     const same = this.#entries.get(digest)
@@ -75,6 +82,7 @@ export class LeaseClients {
         ...this.#components,
         answerTimes: this.#answerTimes,
         leased: (lease) => entry.events.leased(lease),
+        named: (peers) => this.#components.named(key, peers),
       },
       { digest: key.digest, registry: key.registry },
     )

@@ -7,7 +7,15 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { Lateness } from '../../util/lateness.ts'
 import { nearestTo } from '../discovery/nearest.ts'
-import { type BlobKey, type LeasedMessage, type LeaseMessage, MAX_NEARER } from '../protocol/wire-messages.ts'
+import {
+  type BlobKey,
+  type HoldersMessage,
+  type LeasedMessage,
+  type LeaseMessage,
+  MAX_ASKED,
+  MAX_HOLDERS,
+  MAX_NEARER,
+} from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members } from '../swarm-ports.ts'
 import { type LeaseAnswer, LeaseTable } from './lease-table.ts'
@@ -19,7 +27,7 @@ export interface LeaseDeskComponents {
   readonly lateness: Lateness
   readonly metrics: Pick<SwarmMetrics, 'leased' | 'leasesExpired'>
   /** To a member, or to this agent itself. */
-  readonly answer: (peer: string, message: LeasedMessage) => void
+  readonly answer: (peer: string, message: LeasedMessage | HoldersMessage) => void
 }
 
 /** Times in milliseconds. */
@@ -34,6 +42,8 @@ export interface LeaseDeskLimits {
   /** A table that nobody asked for so long is forgotten. */
   readonly idleMs: number
   readonly nearerMs: number
+  /** Where no more agents take part, each hears from all the others what they have. */
+  readonly metByAll: number
 }
 
 export const DESK_LIMITS: LeaseDeskLimits = {
@@ -44,6 +54,7 @@ export const DESK_LIMITS: LeaseDeskLimits = {
   tickMs: 50,
   idleMs: 600_000,
   nearerMs: 1_000,
+  metByAll: MAX_ASKED,
 }
 
 interface Entry {
@@ -104,6 +115,7 @@ export class LeaseDesk {
     const answers = entry.table.ask(peer, leaves ? { ...message, most: 0 } : message, now, heard)
     if (leaves) answers.push(...entry.table.withdraw(peer, now))
     this.#answer(entry, leaves ? answers.filter(({ agent }) => agent !== peer) : answers, now)
+    if (!leaves) this.#nameHolders(peer, entry, message)
     this.#weigh(entry)
     this.#makeRoom(entry)
     this.#schedule()
@@ -201,6 +213,14 @@ export class LeaseDesk {
       const nearer = this.#nearer(entry, now).filter((peer) => peer !== agent)
       answer(agent, { type: 'leased', ...entry.key, ...lease, serial, nearer })
     }
+  }
+
+  /** Of chunks that the peer lacks: it may hear of others only. */
+  #nameHolders(peer: string, { key, table }: Entry, { gaps }: LeaseMessage): void {
+    if (table.members <= this.#limits.metByAll) return
+    const peers = table.bringers(gaps, MAX_HOLDERS + 1).filter((holder) => holder !== peer)
+    if (peers.length === 0) return
+    this.#components.answer(peer, { type: 'holders', ...key, peers: peers.slice(0, MAX_HOLDERS) })
   }
 
   /** Connected members that agents had better ask. */

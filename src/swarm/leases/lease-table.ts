@@ -6,7 +6,7 @@
  * What agents say is believed as far as it costs little: who brings nothing, or says that it has what nobody can get, is given one
  * chunk at a time, after growing pauses.
  */
-import type { Lease, LeaseAsk } from '../../blob/ports.ts'
+import type { ChunkRange, Lease, LeaseAsk } from '../../blob/ports.ts'
 import { type Lateness, onTime } from '../../util/lateness.ts'
 import { chunksIn, cutRanges, rangesOf } from './chunk-ranges.ts'
 import { LeaseAccounts } from './lease-accounts.ts'
@@ -134,6 +134,19 @@ export class LeaseTable {
     this.#waiting.add(agent)
     this.#ready.add(agent)
     return this.#answers(now)
+  }
+
+  /** Agents that brought chunks of these, another one each; the first chunk's first. */
+  bringers(ranges: readonly ChunkRange[], most: number): string[] {
+    const found = new Set<string>()
+    let steps = this.#limits.maxSteps
+    for (const chunk of chunksIn(ranges)) {
+      steps -= 1
+      if (found.size >= most || steps <= 0) break
+      const bringer = this.#book.bringerOf(chunk)
+      if (bringer !== undefined && this.#roll.get(bringer)?.isDoubted !== true) found.add(bringer)
+    }
+    return [...found]
   }
 
   /** The agent is gone. */

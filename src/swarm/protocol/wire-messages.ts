@@ -1,7 +1,7 @@
 /**
  * Messages of the swarm protocol `/shoal/swarm/1`, as CBOR maps. `want` asks for the state of a blob in the name of a registry and for news until
  * `unwant`; `have`, `more` and `none` answer it; `others` names peers that
- * want it too or said `here` about it; `lease` asks the blob's coordinator for leave to fetch chunks from the origin, `leased` answers it; `ban` shows a false
+ * want it too or said `here` about it; `lease` asks the blob's coordinator for leave to fetch chunks from the origin, `leased` answers it, `holders` names who brought some that are lacked; `ban` shows a false
  * statement; `ask` and `told` are about tags and admissions.
  */
 import { z } from 'zod'
@@ -24,6 +24,9 @@ export const MAX_LEASE_RANGES = 64
 export const MAX_LEASE_CHUNKS = 1_024
 export const MAX_LEASE_MS = 60_000
 export const MAX_NEARER = 3
+export const MAX_HOLDERS = 4
+/** Peers that are asked about one blob. A thousand provider records for it must cost nothing much. */
+export const MAX_ASKED = 24
 const MAX_SERIAL = 2 ** 40
 /** 4 TiB: bounds the memory that a peer's word about a size can take. */
 export const MAX_CHUNKS = 1_048_576
@@ -76,6 +79,12 @@ export interface LeasedMessage extends BlobKey, Lease {
   readonly nearer: readonly string[]
 }
 
+/** From a coordinator. */
+export interface HoldersMessage extends BlobKey {
+  readonly type: 'holders'
+  readonly peers: readonly string[]
+}
+
 /** To the members nearest to the digest: its sender has at least a part. */
 export interface HereMessage {
   readonly type: 'here'
@@ -115,6 +124,7 @@ export type WireMessage =
   | BlobMessage
   | LeaseMessage
   | LeasedMessage
+  | HoldersMessage
   | HereMessage
   | BanMessage
   | AskMessage
@@ -173,6 +183,11 @@ const schema = z.discriminatedUnion('type', [
     members: z.int().nonnegative(),
     serial: z.int().nonnegative().max(MAX_SERIAL),
     nearer: z.array(z.string().min(1).max(128)).max(MAX_NEARER),
+  }),
+  z.strictObject({
+    type: z.literal('holders'),
+    ...blob,
+    peers: z.array(z.string().min(1).max(128)).max(MAX_HOLDERS),
   }),
   z.strictObject({ type: z.literal('here'), digest }),
   z.strictObject({ type: z.literal('ban'), proof: bytesUpTo(MAX_STATEMENT_BYTES) }),

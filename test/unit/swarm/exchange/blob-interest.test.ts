@@ -1,6 +1,11 @@
 import { expect, it } from 'vitest'
 import type { ChunkStatement } from '../../../../src/blob/ports.ts'
-import { BlobInterest, type BlobInterestComponents, MAX_ASKED } from '../../../../src/swarm/exchange/blob-interest.ts'
+import {
+  BlobInterest,
+  type BlobInterestComponents,
+  MAX_PROVIDERS_BESIDE,
+} from '../../../../src/swarm/exchange/blob-interest.ts'
+import { MAX_ASKED } from '../../../../src/swarm/protocol/wire-messages.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
 const blob = new TestBlob(Buffer.alloc(5 * 256 * 1024, 7))
@@ -78,8 +83,10 @@ it('gives up nobody who has nothing yet for another who may have nothing either,
   }
   now = 1_000
   expect(interest.ask('another')).toBe(false)
+  for (let at = 0; at < MAX_PROVIDERS_BESIDE; at++) expect(interest.ask(`beside ${at}`, true)).toBe(true)
+  expect(sent.filter((each) => each.startsWith('unwant'))).toEqual([])
   expect(interest.ask('provider', true)).toBe(true)
-  expect(sent.slice(MAX_ASKED)).toEqual(['unwant p0', 'want provider'])
+  expect(sent.slice(-2)).toEqual(['unwant p0', 'want provider'])
   now = 3_000
   expect(interest.ask('another')).toBe(true)
   expect(sent.slice(-2)).toEqual(['unwant p1', 'want another'])

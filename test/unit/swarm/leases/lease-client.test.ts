@@ -17,6 +17,7 @@ const [NEAR = '', NEXT = '', , SELF = ''] = ORDER
 class World {
   readonly asked: string[] = []
   readonly leases: Lease[] = []
+  readonly named: string[] = []
   readonly lateness = { ms: 0 }
   readonly client: LeaseClient
   #serial = 0
@@ -41,6 +42,7 @@ class World {
         answerTimes: new AnswerTimes(),
         metrics: { coordinatorChanged: () => {} },
         leased: (lease) => this.leases.push(lease),
+        named: (peers) => this.named.push(...peers),
       },
       KEY,
     )
@@ -157,4 +159,15 @@ describe('a coordinator that always answers, and grants nothing', () => {
     goOn(200)
     expect(world.coordinator).toBe(NEAR)
   })
+})
+
+it('only the coordinator is believed about who has what', () => {
+  const world = new World()
+  world.ask()
+  const peers = ['a', 'b']
+  world.client.holders(NEXT, { type: 'holders', ...KEY, peers })
+  expect(world.named).toEqual([])
+  world.client.holders(NEAR, { type: 'holders', ...KEY, peers })
+  expect(world.named).toEqual(peers)
+  world.client.close()
 })

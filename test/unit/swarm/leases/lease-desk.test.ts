@@ -13,6 +13,8 @@ const SIZE = 1_024 * MIB // 256 chunks of 4 MiB
 class World {
   now = 0
   readonly answers: { readonly peer: string; readonly message: LeasedMessage }[] = []
+  /** By the peer that was told. */
+  readonly named = new Map<string, readonly string[]>()
   readonly desk: LeaseDesk
 
   constructor(limits: Partial<typeof DESK_LIMITS>) {
@@ -22,7 +24,10 @@ class World {
         clock: () => this.now,
         lateness: { ms: 0 },
         metrics: noSwarmMetrics,
-        answer: (peer, message) => void this.answers.push({ peer, message }),
+        answer: (peer, message) => {
+          if (message.type === 'leased') this.answers.push({ peer, message })
+          else this.named.set(peer, message.peers)
+        },
       },
       { ...DESK_LIMITS, ...limits },
     )
@@ -97,4 +102,25 @@ it('one large table that is in use is not thrown away again and again', () => {
   world.ask('b', 'large', [{ from: 0, to: 2 }])
   expect(world.answersTo('b')).toMatchObject([{ ranges: [{ from: 1, to: 2 }] }])
   expect(world.desk.size).toBe(1)
+})
+
+it('an agent is told who brought what it lacks, where it does not hear from all the others', () => {
+  world = new World({ metByAll: 3 })
+  const all = [{ from: 0, to: 8 }]
+  for (const peer of ['a', 'b', 'c']) world.ask(peer, 'r', all, { most: 1 })
+  world.now += 600
+  for (const [at, peer] of ['a', 'b', 'c'].entries()) {
+    const gaps = [
+      { from: 0, to: at },
+      { from: at + 1, to: 8 },
+    ].filter(({ from, to }) => from < to)
+    world.ask(peer, 'r', gaps, { most: 1 })
+  }
+  expect(world.named.size).toBe(0)
+  world.ask('late', 'r', all)
+  expect(world.named.get('late')).toEqual(['a', 'b', 'c'])
+  world.ask('late', 'r', [{ from: 2, to: 8 }])
+  expect(world.named.get('late')).toEqual(['c'])
+  world.ask('a', 'r', [{ from: 1, to: 8 }])
+  expect(world.named.get('a')).toEqual(['b', 'c'])
 })

@@ -70,6 +70,11 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     type: fc.constant('others' as const),
     peers: fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 16 }),
   }),
+  fc.record({
+    ...key,
+    type: fc.constant('holders' as const),
+    peers: fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 4 }),
+  }),
   fc.record({ type: fc.constant('here' as const), digest: key.digest }),
   fc.record({ type: fc.constant('ban' as const), proof: bytes }),
   fc.record({
