@@ -125,7 +125,10 @@ export class SimTransfer implements SimContent {
         host,
         events: {
           found: (peer) => this.#found(peer),
-          gained: () => this.#think(),
+          gained: () => {
+            this.#leases.heard()
+            this.#think()
+          },
           left: (peer) => this.#left(peer),
           stated: (statement, told) => this.#stated(statement, told),
         },

@@ -69,6 +69,8 @@ export interface LeasesView {
   readonly members: number
   /** Since a chunk last came from a peer or under a lease, or the transfer began. */
   readonly quietMs: number
+  /** Since a peer last said that it has more than before; for ever, where none has. */
+  readonly unheardMs: number
   /** Chunks that came from the origin without leave meanwhile. */
   readonly withoutLeave: number
   /** The same, since the transfer began. */

@@ -30,6 +30,7 @@ export class LeaseBook {
   #pauseUntil = Number.NEGATIVE_INFINITY
   #members = 1
   #cameAt: number
+  #heardAt = Number.NEGATIVE_INFINITY
   #withoutLeave = 0
   #allWithoutLeave = 0
   #ownAt = Number.NEGATIVE_INFINITY
@@ -53,6 +54,11 @@ export class LeaseBook {
     this.#cameAt = now
     if (from === 'origin') this.#ownAt = now
     return false
+  }
+
+  /** A peer has more than before. */
+  heard(): void {
+    this.#heardAt = this.#clock()
   }
 
   asked({ most }: LeaseAsk): void {
@@ -85,6 +91,7 @@ export class LeaseBook {
       isOwing: this.#owed.size > 0,
       members: this.#members,
       quietMs: now - this.#cameAt,
+      unheardMs: now - this.#heardAt,
       withoutLeave: this.#withoutLeave,
       allWithoutLeave: this.#allWithoutLeave,
       ownMs: now - this.#ownAt,

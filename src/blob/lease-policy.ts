@@ -17,6 +17,13 @@ const MAX_GAPS = 64
 const OVERDUE_MS = 3_000
 const OVERDUE_UNREAD_MS = 10_000
 /**
+ * As long as many agents go on telling what they got, the origin sends to them what it can, and going there without leave would take it from all: they are
+ * waited for a while longer. News of this age count.
+ */
+const SPREADING_MS = 10_000
+const MANY = 4
+const NEWS_MS = 3_000
+/**
  * The same when what was missing everywhere becomes available in the swarm more slowly than this share of what this agent alone would fetch from the origin: where chunks are
  * leased as they should be, all agents together keep the origin as busy as one would. Before it is known how fast that is, so many chunks per second are expected.
  */
@@ -55,11 +62,6 @@ export class LeasePolicy {
     return Math.max(0, (this.#leases?.members ?? 1) - 1)
   }
 
-  /** Since a chunk last came from a peer or under a lease; for ever, where there is nobody. */
-  get quietMs(): number {
-    return this.#leases?.quietMs ?? Number.POSITIVE_INFINITY
-  }
-
   /** Since a chunk last came from the origin under a lease. */
   get ownMs(): number {
     return this.#leases?.ownMs ?? Number.POSITIVE_INFINITY
@@ -86,11 +88,23 @@ export class LeasePolicy {
   get isOverdue(): boolean {
     if (this.#leases === undefined) return false
     const { quietMs, withoutLeave, lateMs } = this.#leases
-    const overdueMs = patience(OVERDUE_MS, lateMs)
+    const overdueMs = patience(this.#isSpreading ? SPREADING_MS : OVERDUE_MS, lateMs)
     const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= overdueMs)
     const isUrgent = isAwaited || withoutLeave > 0
     this.#isOverdue ??= quietMs >= (isUrgent ? overdueMs : patience(OVERDUE_UNREAD_MS, lateMs)) || this.#isBehind
     return this.#isOverdue
+  }
+
+  /** Whether nothing has come for so long that a chunk which peers are late with is worth a second request to the origin. */
+  get isQuiet(): boolean {
+    return (
+      (this.#leases?.quietMs ?? Number.POSITIVE_INFINITY) >=
+      this.patience(this.#isSpreading ? SPREADING_MS : OVERDUE_MS)
+    )
+  }
+
+  get #isSpreading(): boolean {
+    return this.#leases !== undefined && this.#leases.members >= MANY && this.#leases.unheardMs < this.patience(NEWS_MS)
   }
 
   get #isBehind(): boolean {

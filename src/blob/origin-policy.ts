@@ -36,8 +36,6 @@ const HELP_SHARE = { few: 0.5, many: 0.1 } as const
 
 /** So long a reader waits for a peer that is not to be asked just now, before leave is asked for to fetch its chunk from the origin. */
 const PUT_OFF_MS = 1_500
-/** Where several agents pull, a chunk that peers are late with is not asked of the origin too before nothing came for so long. */
-const SHARED_LATE_MS = 3_000
 
 /** What the origin is asked for. Part of `chunk-scheduler`. */
 export class OriginPolicy {
@@ -172,7 +170,7 @@ export class OriginPolicy {
   /** Asks for a chunk that another source is late with. @returns whether it could */
   hurry(chunk: number): boolean {
     if (this.#source === undefined || this.#isFull) return false
-    if (this.#leases.quietMs < this.#leases.patience(SHARED_LATE_MS)) return false
+    if (!this.#leases.isQuiet) return false
     this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
     return true
   }

@@ -140,6 +140,7 @@ export class TransferRuns {
 
   /** Some peer has more. Many peers say so many times a second: they are heard together. */
   gained(): void {
+    this.#leases.heard()
     this.#newsUntil = Math.max(this.#newsUntil, this.#components.clock() + NEWS_MS)
     if (this.#stopped) return
     this.#listening ??= setTimeout(() => {

@@ -36,6 +36,7 @@ function leases(given: Partial<LeasesView> = {}): LeasesView {
     isOwing: false,
     members: 8,
     quietMs: 0,
+    unheardMs: Number.POSITIVE_INFINITY,
     withoutLeave: 0,
     allWithoutLeave: 0,
     ownMs: Number.POSITIVE_INFINITY,
@@ -145,6 +146,16 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     ])
     expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([])
     expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 10_100 }) }))).toEqual([[0, 1]])
+  })
+
+  it('waits longer while many agents go on telling what they got', () => {
+    const wanted = [{ chunk: 7, waitedMs: 60_000 }]
+    const quiet = (quietMs: number, given: Partial<LeasesView>) =>
+      fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs, unheardMs: 500, ...given }) }))
+    expect(quiet(9_900, {})).toEqual([])
+    expect(quiet(10_100, {})).toEqual([[7, 8]])
+    expect(quiet(3_100, { unheardMs: 3_100 })).toEqual([[7, 8]])
+    expect(quiet(3_100, { members: 3 })).toEqual([[7, 8]])
   })
 
   it('waits longer for others while this agent itself is late, at most four times as long', () => {
