@@ -72,9 +72,8 @@ export class BlobInterests {
     return this.#entries.get(nameOf(message))?.interest.message(peer, message)
   }
 
-  /** A peer that wants the same will have it soon. */
   alsoWants(peer: string, key: BlobKey): void {
-    this.#entries.get(nameOf(key))?.search.suggest(peer)
+    this.#entries.get(nameOf(key))?.search.alsoWants(peer)
   }
 
   /** Peers that have something of it. */

@@ -9,6 +9,7 @@ import type { Logger } from '../../util/logger.ts'
 import { linkSignals } from '../../util/signals.ts'
 import { nearestTo } from '../discovery/nearest.ts'
 import type { Suppliers } from '../discovery/suppliers.ts'
+import { MAX_ASKED } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members, ProviderDirectory } from '../swarm-ports.ts'
 import type { BlobInterest } from './blob-interest.ts'
@@ -51,7 +52,7 @@ const DIALS_AT_ONCE = 4
 const DIALS_PER_ROUND = 24
 /** Candidates that wait to be dialled; of more, some are forgotten at random. */
 const MAX_POOL = 256
-/** So many providers are enough not to look for more. */
+/** So many providers, or peers that want it too and will tell what they get, are enough not to look for more. */
 const ENOUGH_PROVIDERS = 8
 
 export class PeerSearch {
@@ -62,6 +63,8 @@ export class PeerSearch {
   #dials = new Set<Promise<void>>()
   #dialsLeft = DIALS_PER_ROUND
   #failed = new Set<string>()
+  /** Peers that want it too. */
+  readonly #wanting = new Set<string>()
   #isLooking = false
   #isFirstRound = true
   #startedAt = 0
@@ -87,6 +90,12 @@ export class PeerSearch {
     this.#firstRound.resolve()
   }
 
+  /** A peer that wants the same will have it soon. */
+  alsoWants(peer: string): void {
+    if (this.#wanting.size < MAX_ASKED) this.#wanting.add(peer)
+    this.suggest(peer)
+  }
+
   /** A peer that may have it. @param isProvider it is known to have something of it */
   suggest(peer: string, isProvider = false): void {
     const { members, isBanned, interest } = this.#components
@@ -107,6 +116,16 @@ export class PeerSearch {
     if (this.#isFirstRound && isOver) this.#endFirstRound()
   }
 
+  get #company(): number {
+    const { connected } = this.#components.members
+    let company = 0
+    for (const peer of this.#wanting) {
+      if (connected.has(peer)) company += 1
+      else this.#wanting.delete(peer)
+    }
+    return company
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stopping
     const { clock, interest } = this.#components
@@ -119,7 +138,7 @@ export class PeerSearch {
         await delay(pauseMs, undefined, { signal, ref: false })
         this.#failed.clear()
         this.#dialsLeft = DIALS_PER_ROUND
-        if (interest.providers < ENOUGH_PROVIDERS) await this.#round({ signal })
+        if (interest.providers + this.#company < ENOUGH_PROVIDERS) await this.#round({ signal })
       }
     } catch (error) {
       if (!signal.aborted) this.#components.log.error({ err: error }, 'a search for peers failed')
@@ -143,9 +162,17 @@ export class PeerSearch {
     // a connected one that has it, or knows who, answers before a lookup would
     if (this.#isFirstRound) await delay(this.#limits.graceMs, undefined, { signal, ref: false })
     const isFound = this.#isFirstRound && interest.providers > 0
-    if (!isFound) await this.#lookUp({ signal })
+    if (!isFound) await this.#lookFurther({ signal })
     this.#isLooking = false
     this.progressed()
+  }
+
+  /** Each of a few can be asked itself, which costs less than a lookup that goes to several of them. */
+  async #lookFurther({ signal }: Abortable): Promise<void> {
+    const { members, interest } = this.#components
+    const areFew = members.connected.size <= MAX_ASKED
+    if (areFew) for (const peer of members.connected.keys()) this.suggest(peer)
+    if (!areFew || interest.providers + this.#company === 0) await this.#lookUp({ signal })
   }
 
   async #lookUp({ signal }: Abortable): Promise<void> {
