@@ -22,6 +22,8 @@ const OVERDUE_UNREAD_MS = 10_000
  */
 const SPREADING_MS = 10_000
 const MANY = 4
+/** So long a reader waits for its next chunk while others come. */
+const READER_MS = 12_000
 const NEWS_MS = 3_000
 /**
  * The same when what was missing everywhere becomes available in the swarm more slowly than this share of what this agent alone would fetch from the origin: where chunks are
@@ -78,7 +80,7 @@ export class LeasePolicy {
 
   /** Whether a reader's next chunk may be fetched from the origin. */
   allows(chunk: number): boolean {
-    if (this.#leases === undefined || this.has(chunk) || this.isOverdue) return true
+    if (this.#leases === undefined || this.has(chunk) || this.isOverdue || this.isAwaitedTooLong(chunk)) return true
     const { snapshot } = this.#draft
     // Only the origin's word changes anything about it.
     if (snapshot.stateOf(chunk) === 'held') return true
@@ -88,7 +90,7 @@ export class LeasePolicy {
   get isOverdue(): boolean {
     if (this.#leases === undefined) return false
     const { quietMs, withoutLeave, lateMs } = this.#leases
-    const overdueMs = patience(this.#isSpreading ? SPREADING_MS : OVERDUE_MS, lateMs)
+    const overdueMs = this.#overdueMs
     const isAwaited = this.#draft.snapshot.wanted.some(({ waitedMs }) => waitedMs >= overdueMs)
     const isUrgent = isAwaited || withoutLeave > 0
     this.#isOverdue ??= quietMs >= (isUrgent ? overdueMs : patience(OVERDUE_UNREAD_MS, lateMs)) || this.#isBehind
@@ -97,10 +99,18 @@ export class LeasePolicy {
 
   /** Whether nothing has come for so long that a chunk which peers are late with is worth a second request to the origin. */
   get isQuiet(): boolean {
-    return (
-      (this.#leases?.quietMs ?? Number.POSITIVE_INFINITY) >=
-      this.patience(this.#isSpreading ? SPREADING_MS : OVERDUE_MS)
-    )
+    return (this.#leases?.quietMs ?? Number.POSITIVE_INFINITY) >= this.#overdueMs
+  }
+
+  /** Whether a reader waits for this chunk for so long that it comes from the origin, however much else comes from others. */
+  isAwaitedTooLong(chunk: number): boolean {
+    return this.#draft.snapshot.wanted.some((reader) => reader.chunk === chunk && reader.waitedMs >= READER_MS)
+  }
+
+  /** Never more than fourfold `OVERDUE_MS`. */
+  get #overdueMs(): number {
+    const ownMs = this.patience(OVERDUE_MS)
+    return this.#isSpreading ? Math.max(SPREADING_MS, ownMs) : ownMs
   }
 
   get #isSpreading(): boolean {

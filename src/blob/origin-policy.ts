@@ -170,7 +170,7 @@ export class OriginPolicy {
   /** Asks for a chunk that another source is late with. @returns whether it could */
   hurry(chunk: number): boolean {
     if (this.#source === undefined || this.#isFull) return false
-    if (!this.#leases.isQuiet) return false
+    if (!this.#leases.isQuiet && !this.#leases.isAwaitedTooLong(chunk)) return false
     this.#draft.start(this.#source, chunk, chunk + 1, { isSpare: true })
     return true
   }

@@ -148,20 +148,31 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 10_100 }) }))).toEqual([[0, 1]])
   })
 
+  it('fetches the chunk that a reader waits for too long, although others come all the time', () => {
+    const waiting = (waitedMs: number) =>
+      fetched(steps({ wanted: [{ chunk: 7, waitedMs }], leases: leases({ mayAsk: false }) }))
+    expect(waiting(11_900)).toEqual([])
+    expect(waiting(12_100)).toEqual([[7, 8]])
+  })
+
   it('waits longer while many agents go on telling what they got', () => {
-    const wanted = [{ chunk: 7, waitedMs: 60_000 }]
     const quiet = (quietMs: number, given: Partial<LeasesView>) =>
-      fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs, unheardMs: 500, ...given }) }))
+      fetched(
+        steps({
+          wanted: [{ chunk: 7, waitedMs: quietMs }],
+          leases: leases({ mayAsk: false, quietMs, unheardMs: 500, ...given }),
+        }),
+      )
     expect(quiet(9_900, {})).toEqual([])
     expect(quiet(10_100, {})).toEqual([[7, 8]])
+    expect(quiet(12_100, { lateMs: 1e9 })).toEqual([[7, 8]])
     expect(quiet(3_100, { unheardMs: 3_100 })).toEqual([[7, 8]])
     expect(quiet(3_100, { members: 3 })).toEqual([[7, 8]])
   })
 
   it('waits longer for others while this agent itself is late, at most four times as long', () => {
-    const wanted = [{ chunk: 7, waitedMs: 60_000 }]
     const quiet = (quietMs: number, lateMs: number) =>
-      fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs, lateMs }) }))
+      fetched(steps({ wanted: [{ chunk: 7, waitedMs: quietMs }], leases: leases({ mayAsk: false, quietMs, lateMs }) }))
     expect(quiet(5_900, 1_000)).toEqual([])
     expect(quiet(6_100, 1_000)).toEqual([[7, 8]])
     expect(quiet(11_900, 1e9)).toEqual([])
