@@ -13,7 +13,7 @@ import { cut, KeptChunk, type Run } from './run.ts'
 export interface ChunkWriterEvents {
   /** All bytes of the chunk are on disk. `mixed`: they came from several sources. */
   arrived(index: number, ground: 'own' | 'word'): void
-  /** Some bytes are on disk, or on their way there. */
+  /** Some bytes of the origin's are on disk, or on their way there. */
   progressed(): void
   /** The origin sent a chunk that is here on the word of peers, and it has this hash. */
   compared(index: number, hash: ChunkHash): 'same' | 'other'
@@ -130,7 +130,7 @@ export class ChunkWriter {
       return rest
     }
     run.writing = first
-    events.progressed()
+    if (run.isTrusted) events.progressed()
     const written = partial.write(run.position, first)
     run.written = written
     try {
@@ -141,7 +141,7 @@ export class ChunkWriter {
     run.position += bytes
     metrics.received(run.source.source.kind, bytes)
     while (run.next < run.end && run.position >= chunkEnd(plan, run.next)) this.arrived(run)
-    events.progressed()
+    if (run.isTrusted) events.progressed()
     return rest
   }
 

@@ -17,9 +17,13 @@ import type { TransferSource } from './transfer-source.ts'
 
 /** More than this waits in memory between a source and the disk: the source is slowed down. */
 const WRITE_QUEUE_BYTES = 512 * 1024
-/** A write costs the same however little it is: from a slow source, some is waited for. Nobody reads a peer's chunk before its end. */
+/**
+ * A write costs the same however little it is: from a slow source, some is waited for. Nobody reads a peer's chunk before its end, and behind a slow link
+ * each of many sends a packet now and then; but before long it would be taken for silent.
+ */
 const WRITE_BYTES = 64 * 1024
-const GATHER_MS = { origin: 20, peer: 50 } as const
+const GATHER_MS = { origin: 20, peer: 250 } as const
+
 export interface RunSetHooks {
   /** Another source had the run's chunk first. */
   overtaken(source: TransferSource): void
