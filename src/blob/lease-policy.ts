@@ -30,6 +30,8 @@ const NEWS_MS = 3_000
  * leased as they should be, all agents together keep the origin as busy as one would. Before it is known how fast that is, so many chunks per second are expected.
  */
 const BEHIND_SHARE = 0.5
+/** Twice as long as it takes to leave who brings nothing: only then it shows how fast the others are. */
+const BEHIND_AFTER_MS = 2 * OVERDUE_MS
 const EXPECTED_CHUNKS = 2
 
 interface Needs {
@@ -119,7 +121,7 @@ export class LeasePolicy {
 
   get #isBehind(): boolean {
     const { plan, ageMs, missing, wanted } = this.#draft.snapshot
-    const grace = this.patience(wanted.length > 0 ? OVERDUE_MS : OVERDUE_UNREAD_MS)
+    const grace = this.patience(wanted.length > 0 ? BEHIND_AFTER_MS : OVERDUE_UNREAD_MS)
     if (ageMs <= grace || this.#leases === undefined) return false
     let gaps = 0
     for (let chunk = missing.next(0); chunk >= 0; chunk = missing.next(chunk + 1)) {

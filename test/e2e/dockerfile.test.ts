@@ -1,6 +1,6 @@
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child, missing, run } from '../fixtures/child.ts'
 
@@ -27,7 +27,11 @@ describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undef
         }
       }
       const install = /^RUN (npm ci .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
-      env = { PATH: `${dirname(NODE)}:${process.env['PATH'] ?? ''}`, NODE_COMPILE_CACHE: join(app(), 'compiled') }
+      // as in the base image, for everybody; the checkout may be where only its owner can read
+      const bin = join(dir, 'usr/local/bin')
+      await mkdir(bin, { recursive: true })
+      await cp(await realpath(NODE), join(bin, 'node'))
+      env = { PATH: `${bin}:${process.env['PATH'] ?? ''}`, NODE_COMPILE_CACHE: join(app(), 'compiled') }
       await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...install], { env, timeoutMs: 120_000 })
       const build = /^RUN (node .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []
       await run('sh', ['-c', `cd "$1" && shift && exec "$@"`, 'sh', app(), ...build], { env })
