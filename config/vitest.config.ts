@@ -5,8 +5,6 @@ process.env['NODE_COMPILE_CACHE'] ??= new URL('../node_modules/.cache/shoal', im
 
 export default defineConfig({
   test: {
-    // two busy cores can make any deadline pass; what fails twice is broken
-    retry: process.env['CI'] === undefined ? 0 : 1,
     root: new URL('..', import.meta.url).pathname,
     include: ['test/{unit,contract,integration,e2e}/**/*.test.ts'],
     pool: 'forks',
