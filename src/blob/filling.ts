@@ -10,8 +10,8 @@ import { type Digest, digestHex } from '../oci/digest.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Lateness } from '../util/lateness.ts'
 import type { Logger } from '../util/logger.ts'
-import type { LinkedSignal } from '../util/signals.ts'
 import type { Span, Tracer } from '../util/tracer.ts'
+import { BlobHead } from './blob-head.ts'
 import { chunkEnd, chunkStart } from './chunk-plan.ts'
 import { ChunkProvenance } from './chunk-provenance.ts'
 import { ChunkStates } from './chunk-states.ts'
@@ -21,13 +21,11 @@ import { DigestDispute, type DisputedChunk, type Remedy } from './digest-dispute
 import type {
   ChunkFate,
   ChunkHash,
-  ChunkSource,
   ChunkStatement,
   Lease,
   LeaseAsk,
   PartialBlob,
   PeerSource,
-  SourceBody,
   SwarmEvents,
   TransferMetrics,
 } from './ports.ts'
@@ -69,6 +67,7 @@ export class Filling implements SwarmEvents {
   readonly book: ClaimBook
   readonly runs: TransferRuns
   readonly gate: ReadGate
+  readonly head: BlobHead
   readonly #components: FillingComponents
   readonly #init: FillingInit
   readonly #trust: ChunkTrust
@@ -78,7 +77,6 @@ export class Filling implements SwarmEvents {
   #isRemedying = false
   #isRestarted = false
   #usedPeers = false
-  #headStop: LinkedSignal | undefined
 
   constructor(components: FillingComponents, init: FillingInit) {
     const { partial, clock, log, metrics, tracer, span, lateness } = components
@@ -127,6 +125,7 @@ export class Filling implements SwarmEvents {
       { partial, chunks, trust, runs, onItsWay: runs.onItsWay, clock },
       { holdBackMs: init.holdBackMs },
     )
+    this.head = new BlobHead({ partial, gate: this.gate, runs, metrics, log })
   }
 
   /** Whether anything here rests on the word of peers. */
@@ -158,27 +157,6 @@ export class Filling implements SwarmEvents {
     this.#arrived(0, 'word')
   }
 
-  /** Takes the first bytes of the blob from the origin, for readers alone: its chunk is fetched like any other. */
-  takeHead(source: ChunkSource, body: SourceBody, stop: LinkedSignal): void {
-    this.#headStop = stop
-    void this.#readHead(body, stop, this.runs.beside(source))
-  }
-
-  async #readHead({ bytes }: SourceBody, stop: LinkedSignal, ended: () => void): Promise<void> {
-    try {
-      for await (const piece of bytes) {
-        this.#components.metrics.received('origin', piece.length)
-        this.gate.addHead(piece)
-      }
-    } catch (error) {
-      // It is asked again for whatever else it has to bring.
-      this.#components.log.debug({ digest: this.partial.digest, err: error }, 'the first bytes did not come')
-    } finally {
-      stop[Symbol.dispose]()
-      ended()
-    }
-  }
-
   /** From now on peers are sources too. */
   joinSwarm(): void {
     const { swarm } = this.#components
@@ -196,7 +174,7 @@ export class Filling implements SwarmEvents {
       await this.#mismatched(found)
     }
     this.runs.stop('the blob is complete')
-    this.#headStop?.abort(new DOMException('the blob is complete', 'AbortError'))
+    this.head.stop()
     await this.gate.checkHead()
     this.gate.openAll()
     if (this.chunks.count > 1) this.#components.swarm.settle(this.#verifier.hashes, this.book.statements)

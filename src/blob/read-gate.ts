@@ -79,6 +79,10 @@ export class ReadGate {
     return this.#anythingRead
   }
 
+  get hasReaders(): boolean {
+    return this.#audiences.size > 0
+  }
+
   /** Chunks that readers wait for, the longest waiting first. */
   wanted(): WantedChunk[] {
     const { partial, clock } = this.#components

@@ -10,6 +10,7 @@ import { isOutage, type ShoalError, toShoalError } from '../errors.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
+import { headBytes } from './blob-head.ts'
 import { MIN_CHUNK_BYTES, planChunks } from './chunk-plan.ts'
 import type { ChunkSource, PeerSource, SourceBody } from './ports.ts'
 import type { TransferSwarm } from './transfer-swarm.ts'
@@ -18,13 +19,7 @@ import type { TransferSwarm } from './transfer-swarm.ts'
 const LONE_SIZE_MS = 1_000
 /** How long the swarm is waited for when the origin is out. */
 const OUTAGE_MS = 3_000
-/**
- * What the origin is asked for first while there are other agents: the rest is shared with them. It tells whether the client may
- * have the blob, how large that is, and gives the client its first bytes; those of all agents together cost such a share of a copy.
- */
-const HEAD_BYTES = { min: 1024, max: 16 * 1024 } as const
-const HEADS_SHARE = 0.02
-/** The same where the size is not known: the blob may be a small one. */
+/** What the origin is asked for first while there are other agents, where the size is not known: the blob may be a small one. */
 const FIRST_BYTES = MIN_CHUNK_BYTES
 const SMALL_DEADLINE_MS = 2_000
 /** Peers that are asked for a small blob at the same time, the second one if the first takes its time. */
@@ -172,11 +167,11 @@ export class TransferOpening {
     }
   }
 
+  /** The rest is shared with others. It tells whether the client may have the blob, how large that is, and gives the client its first bytes. */
   get #firstBytes(): number {
     const { statedSize } = this.#init
     if (statedSize === undefined || planChunks(statedSize).count === 1) return FIRST_BYTES
-    const share = Math.floor((statedSize * HEADS_SHARE) / (this.#components.swarm.peerCount + 1))
-    return Math.min(HEAD_BYTES.max, Math.max(HEAD_BYTES.min, share))
+    return headBytes(statedSize, this.#components.swarm.peerCount + 1)
   }
 
   /** What the origin refuses, it refuses; when it can't be asked, the swarm may do. */

@@ -275,6 +275,10 @@ export class Transfer {
       if (opened.bytes !== undefined) await filling.putOnly(opened.bytes)
       filling.joinSwarm()
       filling.runs.schedule()
+      const isLarge = filling.chunks.count > 1
+      const { signal } = this.#stop
+      if (isLarge && opened.originError === undefined)
+        filling.head.takeLater(source, this.#swarm.peerCount + 1, { signal })
       return opened
     }
     const { body, stop } = opened
@@ -286,7 +290,7 @@ export class Transfer {
       filling.runs.addSource(source, key)
       const { plan } = filling.partial
       const isHead = opened.askedBytes !== undefined && opened.askedBytes < Math.min(plan.chunkBytes, plan.size)
-      if (isHead && body.ignoresRange !== true) filling.takeHead(source, body, stop)
+      if (isHead && body.ignoresRange !== true) filling.head.take(source, body, stop)
       else filling.runs.adopt(source, body, { stop, askedBytes: opened.askedBytes })
       filling.joinSwarm()
       filling.runs.schedule()
@@ -392,6 +396,7 @@ export class Transfer {
     this.#state = { name: 'over', error }
     this.#stop.abort(error)
     this.#filling?.runs.stop(error.message)
+    this.#filling?.head.stop()
     this.#filling?.gate.fail(error)
     void this.#leave(error.code === 'DIGEST_MISMATCH' ? 'mismatched' : outcome)
   }
