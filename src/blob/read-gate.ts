@@ -16,7 +16,7 @@ import type { RunSet } from './run-set.ts'
 import type { TransferRuns } from './transfer-runs.ts'
 
 /** How often it is asked again whether a reader that waits is served best by the runs there are. */
-const RECONSIDER_MS = 100
+const RECONSIDER_MS = 250
 /** No reader takes more at once: it need not be looked further ahead. */
 const MAX_READ_BYTES = 8 * 1024 * 1024
 

@@ -3,6 +3,7 @@ import type { Abortable, AskOptions } from '../../blob/ports.ts'
 import { type ErrorCode, hasCode, type ShoalError } from '../../errors.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { Logger } from '../../util/logger.ts'
+import { SharedTicks } from '../../util/shared-ticks.ts'
 import { linkSignals } from '../../util/signals.ts'
 import { TokenBucket } from '../../util/token-bucket.ts'
 import { noTracer, type Tracer, traced } from '../../util/tracer.ts'
@@ -19,6 +20,8 @@ import { streamDuplex } from './stream-duplex.ts'
 /** A connection that was kept too long, the lane's port, a stream. */
 const ATTEMPTS = 3
 const MAX_ADDRESSES = 4
+/** Connections that come slowly are read again together. */
+const GRID_MS = 10
 /**
  * After a failure the lane's port is left alone for so long, twice as long after each further one. Then it is tried beside
  * a request, not before it: where only libp2p's port can be reached no pull has to wait for that twice.
@@ -73,6 +76,7 @@ export class LaneClient implements Lane {
   readonly #init: LaneClientInit
   readonly #bucket: TokenBucket
   readonly #context: SecureContext
+  readonly #ticks = new SharedTicks({ gridMs: GRID_MS })
   readonly #peers = new Map<string, Peer>()
   #unsubscribe: (() => void) | undefined
   readonly #stopping = new AbortController()
@@ -184,6 +188,7 @@ export class LaneClient implements Lane {
       {
         bucket: this.#bucket,
         metrics,
+        ticks: this.#ticks,
         onFree: (one) => {
           if (this.#isOutdated(one, member, id)) one.close()
           else pool.onFree(one)

@@ -1,11 +1,13 @@
 import type { Abortable } from '../../blob/ports.ts'
 import { hasCode, ShoalError, toShoalError } from '../../errors.ts'
+import type { SharedTicks } from '../../util/shared-ticks.ts'
 import type { TokenBucket } from '../../util/token-bucket.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { LaneRequest } from '../swarm-ports.ts'
 import { aborted, type LaneBody, misbehaved, parseLaneHead, readLaneHead } from './lane-answer.ts'
 import { LaneBodyQueue } from './lane-body-queue.ts'
 import { formatLaneRange, formatLaneTarget, MAX_HEAD_BYTES } from './lane-protocol.ts'
+import { laneRestMs } from './lane-rest.ts'
 import type { LaneReceiver, LaneTransport } from './lane-transport.ts'
 
 /** One read of TLS gives no more than this, and so much is held while nothing is on its way. */
@@ -27,6 +29,8 @@ interface Components {
   /** Limits what is read, when there is a limit. */
   readonly bucket: TokenBucket | undefined
   readonly metrics: Pick<SwarmMetrics, 'received'>
+  /** For reading again. */
+  readonly ticks: SharedTicks
   /** The last body is in: the next request may come. */
   readonly onFree: (connection: LaneConnection) => void
   readonly onClosed: (connection: LaneConnection) => void
@@ -47,7 +51,14 @@ type State =
       readonly answer: PromiseWithResolvers<Answer>
       head: string
     }
-  | { readonly name: 'body'; left: number; readonly isLast: boolean; readonly queue: LaneBodyQueue }
+  | {
+      readonly name: 'body'
+      readonly begunAt: number
+      readonly length: number
+      left: number
+      readonly isLast: boolean
+      readonly queue: LaneBodyQueue
+    }
   | { readonly name: 'closed'; readonly error: ShoalError }
 
 /**
@@ -63,7 +74,10 @@ export class LaneConnection implements LaneReceiver {
   #target: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   #timer: NodeJS.Timeout | undefined
   #progress = 0
+  /** This side has not taken what came. */
   #isPaused = false
+  /** Until more has come. */
+  #isResting = false
   #detach: () => void = () => {}
   #requests = 0
   #lostUnheard = false
@@ -137,7 +151,7 @@ export class LaneConnection implements LaneReceiver {
     if (state.name === 'head') this.#onHead(state, bytes)
     else if (state.name === 'body') this.#onBody(state, bytes)
     else if (state.name === 'free') this.close()
-    return !this.#isPaused
+    return !this.#isPaused && !this.#isResting
   }
 
   closed(error?: Error): void {
@@ -160,7 +174,8 @@ export class LaneConnection implements LaneReceiver {
       if (head === undefined) throw misbehaved(this.#init.peer, 'the answer is no HTTP')
       const body = readLaneHead(this.#init.peer, head, state.request)
       const queue = new LaneBodyQueue()
-      this.#state = { name: 'body', left: body.length, isLast: body.isLast, queue }
+      const { length, isLast } = body
+      this.#state = { name: 'body', begunAt: performance.now(), length, left: length, isLast, queue }
       state.answer.resolve({ body, bytes: this.#iterable(queue, state.signal) })
       this.#progress = 0
       this.#arm(this.#init.stallMs)
@@ -199,6 +214,20 @@ export class LaneConnection implements LaneReceiver {
       this.#progress = 0
       this.#timer?.refresh()
     }
+    if (!this.#isPaused && !this.#isResting) this.#rest(state)
+  }
+
+  #rest({ length, left, begunAt }: State & { name: 'body' }): void {
+    const restMs = laneRestMs({ received: length - left, left, ageMs: performance.now() - begunAt })
+    if (restMs === 0) return
+    this.#isResting = true
+    this.#components.ticks.after(restMs, () => this.#endRest())
+  }
+
+  #endRest(): void {
+    if (!this.#isResting) return
+    this.#isResting = false
+    if (!this.#isPaused && this.#state.name !== 'closed') this.#transport?.resume()
   }
 
   #iterable(queue: LaneBodyQueue, signal: AbortSignal): AsyncIterable<Buffer> {
@@ -233,7 +262,7 @@ export class LaneConnection implements LaneReceiver {
   #unpause(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
-    this.#transport?.resume()
+    if (!this.#isResting) this.#transport?.resume()
   }
 
   #isReceiving(queue: LaneBodyQueue): boolean {
@@ -245,6 +274,7 @@ export class LaneConnection implements LaneReceiver {
     this.#state = { name: 'free' }
     this.#arm(this.#init.idleMs)
     this.#unpause()
+    this.#endRest()
     this.#components.onFree(this)
   }
 
