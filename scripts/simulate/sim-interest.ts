@@ -6,6 +6,7 @@ import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/
 import { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
 import { MAX_PROVIDERS_BESIDE } from '../../src/swarm/exchange/blob-interest.ts'
 import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/exchange/peer-search.ts'
+import { FULL_MESH } from '../../src/swarm/node/member-exchange.ts'
 import { MAX_ASKED } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
@@ -91,7 +92,7 @@ export class SimInterest {
   start(): void {
     this.#suggestNear()
     const { graceMs, pausesMs } = SEARCH_LIMITS
-    this.#world.events.after(graceMs, () => {
+    this.#world.events.after(this.#world.hosts.length <= FULL_MESH ? graceMs.all : graceMs.some, () => {
       if (this.#providers === 0) this.#lookUp()
     })
     const round = (turn: number): void => {

@@ -3,7 +3,8 @@
  * what is under way. A record says that its peer had the key once: whoever asks it must take "no" for an answer.
  */
 import type { PeerId } from '@libp2p/interface'
-import type { KadDHT } from '@libp2p/kad-dht'
+import type { KadDHT, QueryEvent } from '@libp2p/kad-dht'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
 import { CID } from 'multiformats/cid'
 import * as multihash from 'multiformats/hashes/digest'
@@ -53,9 +54,32 @@ const FIND_MS = 10_000
 /** Holders of a record know much the same: the rest of them cost more than they add. */
 const ANSWERS = 2
 
+/** Of those who hold the record of a key, so many are asked: that they all have come only since it was made is not likely. */
+const ASKED_MEMBERS = 3
+const GET_PROVIDERS = 'GET_PROVIDERS'
+/** It belongs to no walk. */
+const NO_PATH = { index: 0, queued: 0, running: 0, total: 0 }
+
 /** https://github.com/multiformats/multicodec/blob/master/table.csv */
 const RAW = 0x55
 const SHA2_256 = 0x12
+
+/** What kad-dht is made of and does not offer itself. */
+interface KadParts {
+  readonly providers: {
+    addProvider(cid: CID, peer: PeerId, options: Abortable): Promise<void>
+    getProviders(cid: CID, options: Abortable): Promise<PeerId[]>
+  }
+  readonly network: {
+    sendRequest(to: PeerId, message: object, options: Abortable & { readonly path: object }): AsyncIterable<QueryEvent>
+  }
+}
+
+/** Ids of peers. */
+interface Answer {
+  readonly from: string
+  readonly providers: readonly string[]
+}
 
 export class DhtProviderDirectory implements ProviderDirectory {
   readonly #components: DhtProviderDirectoryComponents
@@ -110,19 +134,15 @@ export class DhtProviderDirectory implements ProviderDirectory {
     using within = linkSignals([signal, this.#stopping.signal], FIND_MS)
     try {
       if (within.signal.aborted) return
-      for await (const event of this.#dht.findProviders(cid, { signal: within.signal })) {
-        if (event.name === 'PROVIDER') {
-          for (const provider of event.providers.map(({ id }) => id.toString())) {
-            if (seen.has(provider)) continue
-            seen.add(provider)
-            if (seen.size === 2) noteFirst()
-            yield provider
-          }
-        } else if (answers >= ANSWERS) {
-          return
-        } else if (event.name === 'PEER_RESPONSE' && event.from.toString() !== node.self) {
-          if (event.providers.some(({ id }) => id.toString() !== node.self)) answers += 1
+      for await (const { providers, from } of this.#answers(cid, { signal: within.signal })) {
+        for (const provider of providers) {
+          if (seen.has(provider)) continue
+          seen.add(provider)
+          if (seen.size === 2) noteFirst()
+          yield provider
         }
+        if (from !== node.self && providers.some((provider) => provider !== node.self)) answers += 1
+        if (answers > ANSWERS) return
       }
     } catch (error) {
       log.debug({ digest: key, err: error }, 'a search for providers ended early')
@@ -241,12 +261,51 @@ export class DhtProviderDirectory implements ProviderDirectory {
     }
   }
 
+  async *#answers(cid: CID, options: Abortable): AsyncGenerator<Answer, void, void> {
+    const { node } = this.#components
+    if (node.connected.size < FULL_MESH) {
+      yield* this.#askMembers(cid, options)
+      return
+    }
+    for await (const event of this.#dht.findProviders(cid, options)) {
+      if (event.name === 'PROVIDER') yield answerOf(event)
+    }
+  }
+
+  /** Connected with everybody: who holds the records is known, and some of them are asked without a walk to find them. */
+  async *#askMembers(cid: CID, options: Abortable): AsyncGenerator<Answer, void, void> {
+    const { node } = this.#components
+    const own = await this.#parts.providers.getProviders(cid, options)
+    yield { from: node.self, providers: own.map(String) }
+    const holders = closestTo(cid.multihash.bytes, node.connected.keys(), K)
+    const first = Math.floor(Math.random() * holders.length)
+    const chosen = [...holders, ...holders].slice(first, first + Math.min(ASKED_MEMBERS, holders.length))
+    const asked = new Map(chosen.map((id) => [id, this.#askMember(id, cid, options)]))
+    while (asked.size > 0) {
+      const answer = await Promise.race(asked.values())
+      asked.delete(answer.from)
+      yield answer
+    }
+  }
+
+  async #askMember(id: string, cid: CID, options: Abortable): Promise<Answer> {
+    const request = { type: GET_PROVIDERS, key: cid.multihash.bytes, closer: [], providers: [] }
+    for await (const event of this.#parts.network.sendRequest(peerIdFromString(id), request, {
+      ...options,
+      path: NO_PATH,
+    })) {
+      if (event.name === 'PEER_RESPONSE') return answerOf(event)
+    }
+    return { from: id, providers: [] }
+  }
+
+  get #parts(): KadParts {
+    return this.#dht as unknown as KadParts
+  }
+
   /** So that this agent names itself when it is asked. kad-dht keeps own records among all others. */
   async #recordOwn(cid: CID, { signal }: Abortable): Promise<void> {
-    const { providers } = this.#dht as unknown as {
-      providers: { addProvider(cid: CID, peer: PeerId, options: Abortable): Promise<void> }
-    }
-    await providers.addProvider(cid, this.#components.node.libp2p.peerId, { signal })
+    await this.#parts.providers.addProvider(cid, this.#components.node.libp2p.peerId, { signal })
   }
 
   async #provide(key: Digest, told: Map<Digest, number>, { signal }: Abortable): Promise<void> {
@@ -270,4 +329,8 @@ export class DhtProviderDirectory implements ProviderDirectory {
 function cidOf(key: Digest): CID | undefined {
   if (digestAlgorithm(key) !== 'sha256') return undefined
   return CID.createV1(RAW, multihash.create(SHA2_256, Buffer.from(digestHex(key), 'hex')))
+}
+
+function answerOf({ from, providers }: { from: PeerId; providers: readonly { id: PeerId }[] }): Answer {
+  return { from: from.toString(), providers: providers.map(({ id }) => id.toString()) }
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../../util/logger.ts'
 import { linkSignals } from '../../util/signals.ts'
 import { nearestTo } from '../discovery/nearest.ts'
 import type { Suppliers } from '../discovery/suppliers.ts'
+import { FULL_MESH } from '../node/member-exchange.ts'
 import { MAX_ASKED } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members, ProviderDirectory } from '../swarm-ports.ts'
@@ -30,8 +31,11 @@ export interface PeerSearchLimits {
   /** After so long the first round counts as over. */
   readonly firstRoundMs: number
   readonly lookupMs: number
-  /** So long the connected ones that were asked may answer before the directory is searched for the first time. */
-  readonly graceMs: number
+  /**
+   * So long the connected ones that were asked may answer before the directory is searched for the first time; if this agent is connected
+   * with everybody, who is asked hears of whoever has it: most blobs are here before a search, which takes many messages, is worth it.
+   */
+  readonly graceMs: { readonly some: number; readonly all: number }
   readonly dialMs: number
   /** Between rounds; the last one again and again. */
   readonly pausesMs: readonly number[]
@@ -40,7 +44,7 @@ export interface PeerSearchLimits {
 export const SEARCH_LIMITS: PeerSearchLimits = {
   firstRoundMs: 1_000,
   lookupMs: 5_000,
-  graceMs: 5,
+  graceMs: { some: 5, all: 300 },
   dialMs: 2_000,
   pausesMs: [200, 500, 1_000, 2_000, 5_000],
 }
@@ -65,6 +69,8 @@ export class PeerSearch {
   #failed = new Set<string>()
   /** Peers that want it too. */
   readonly #wanting = new Set<string>()
+  /** Aborted when there is a provider. */
+  readonly #found = new AbortController()
   #isLooking = false
   #isFirstRound = true
   #startedAt = 0
@@ -112,6 +118,7 @@ export class PeerSearch {
 
   /** An answer came, or will not come. */
   progressed(): void {
+    if (this.#components.interest.providers > 0) this.#found.abort()
     const isOver = !this.#isLooking && this.#dials.size === 0 && this.#components.interest.unanswered === 0
     if (this.#isFirstRound && isOver) this.#endFirstRound()
   }
@@ -160,11 +167,21 @@ export class PeerSearch {
     for (const peer of recent.slice(0, SUPPLIERS)) this.suggest(peer)
     for (const peer of nearestTo(digest, members.connected.keys(), NEAREST)) this.suggest(peer)
     // a connected one that has it, or knows who, answers before a lookup would
-    if (this.#isFirstRound) await delay(this.#limits.graceMs, undefined, { signal, ref: false })
+    if (this.#isFirstRound) await this.#grace({ signal })
     const isFound = this.#isFirstRound && interest.providers > 0
     if (!isFound) await this.#lookFurther({ signal })
     this.#isLooking = false
     this.progressed()
+  }
+
+  /** Ends early when a provider is found. */
+  async #grace({ signal }: Abortable): Promise<void> {
+    const { members, interest } = this.#components
+    const { some, all } = this.#limits.graceMs
+    const ms = members.connected.size < FULL_MESH ? all : some
+    using linked = linkSignals([signal, this.#found.signal])
+    if (interest.providers > 0) return
+    await delay(ms, undefined, { signal: linked.signal, ref: false }).catch(() => signal.throwIfAborted())
   }
 
   /** Each of a few can be asked itself, which costs less than a lookup that goes to several of them. */
