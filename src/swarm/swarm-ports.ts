@@ -68,10 +68,15 @@ export interface Members {
   verify(signer: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>
 }
 
+export interface FindOptions extends Abortable {
+  /** A quick look takes few messages, and may miss some while agents come and go. */
+  readonly isQuick?: boolean
+}
+
 /** What is announced and looked up in the DHT: a blob by its digest, or a tag by a digest of its name. */
 export interface ProviderDirectory {
   /** Ids of peers that announced the key, as they are found, without this agent. Ends when the search does; never throws. */
-  find(key: Digest, options: Abortable): AsyncIterable<string>
+  find(key: Digest, options: FindOptions): AsyncIterable<string>
   /** Announces it soon, and again before the record expires, until it is withdrawn. */
   announce(key: Digest): void
   withdraw(key: Digest): void

@@ -73,37 +73,20 @@ async function findsOnly(
 describe('the directory of providers', () => {
   it('tells every agent who announced a key, but not an agent of itself', async () => {
     const { nodes } = stack.use(await startSwarm(6))
-    const directories = nodes.map((node) => directoryOf(node).directory)
-    const [first, second, ...others] = directories
-    if (first === undefined) throw new Error('no directory')
-    first.announce(digest('layer'))
-    second?.announce(digest('layer'))
-    const [a = '', b = ''] = nodes.map(({ self }) => self)
-    for (const directory of others) expect(await findsOnly(directory, digest('layer'), [a, b])).toBe(true)
-    expect(await findsOnly(first, digest('layer'), [b])).toBe(true)
-  })
-
-  it('finds nothing where nothing was announced, and ends', async () => {
-    const { nodes } = stack.use(await startSwarm(3))
-    const [node] = nodes
-    if (node === undefined) throw new Error('no node')
-    const { directory, counts } = directoryOf(node)
-    expect(await find(directory, digest('nowhere'))).toEqual([])
-    expect(counts).toEqual({ found: 0, missed: 1, sent: 0 })
-  })
-
-  it('knows what was announced to it without asking anybody', async () => {
-    const { nodes } = stack.use(await startSwarm(2))
-    const [a, b] = nodes
-    if (a === undefined || b === undefined) throw new Error('no nodes')
-    directoryOf(a).directory.announce(digest('layer'))
-    const { directory } = directoryOf(b)
-    await findsOnly(directory, digest('layer'), [a.self])
-    const searching = directory.find(digest('layer'), { signal: AbortSignal.timeout(5_000) })
-    const asked = vi.spyOn(b.libp2p, 'dialProtocol')
-    expect((await searching.next()).value).toBe(a.self)
-    expect(asked).not.toHaveBeenCalled()
-    await searching.return()
+    const [holder, seeker] = nodes
+    if (holder === undefined || seeker === undefined) throw new Error('no nodes')
+    directoryOf(holder).directory.announce(digest('quick'))
+    const { directory } = directoryOf(seeker)
+    await findsOnly(directory, digest('quick'), [holder.self])
+    const walk = vi.spyOn(seeker.libp2p.services.dht, 'findProviders')
+    const found: string[] = []
+    const options = { signal: AbortSignal.timeout(10_000), isQuick: true }
+    for await (const id of directory.find(digest('quick'), options)) found.push(id)
+    expect(found).toEqual([holder.self])
+    const nothing: string[] = []
+    for await (const id of directory.find(digest('unknown'), options)) nothing.push(id)
+    expect(nothing).toEqual([])
+    expect(walk).not.toHaveBeenCalled()
   })
 
   it('announces a key once, however often it is told to', async () => {

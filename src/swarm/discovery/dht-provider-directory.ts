@@ -15,7 +15,7 @@ import type { Logger } from '../../util/logger.ts'
 import { linkSignals } from '../../util/signals.ts'
 import { K, KAD_PROTOCOL } from '../node/libp2p-options.ts'
 import { FULL_MESH } from '../node/member-exchange.ts'
-import type { Members, ProviderDirectory } from '../swarm-ports.ts'
+import type { FindOptions, Members, ProviderDirectory } from '../swarm-ports.ts'
 import { AnnounceQueue } from './announce-queue.ts'
 import { closestTo, encodeAddProvider } from './provider-message.ts'
 
@@ -123,7 +123,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     await Promise.all(this.#running)
   }
 
-  async *find(key: Digest, { signal }: Abortable): AsyncGenerator<string, void, void> {
+  async *find(key: Digest, { signal, isQuick = false }: FindOptions): AsyncGenerator<string, void, void> {
     const cid = cidOf(key)
     if (cid === undefined) return
     const { node, clock, metrics, log } = this.#components
@@ -134,7 +134,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     using within = linkSignals([signal, this.#stopping.signal], FIND_MS)
     try {
       if (within.signal.aborted) return
-      for await (const { providers, from } of this.#answers(cid, { signal: within.signal })) {
+      for await (const { providers, from } of this.#answers(cid, { signal: within.signal, isQuick })) {
         for (const provider of providers) {
           if (seen.has(provider)) continue
           seen.add(provider)
@@ -142,7 +142,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
           yield provider
         }
         if (from !== node.self && providers.some((provider) => provider !== node.self)) answers += 1
-        if (answers > ANSWERS) return
+        if (answers >= ANSWERS) return
       }
     } catch (error) {
       log.debug({ digest: key, err: error }, 'a search for providers ended early')
@@ -261,14 +261,14 @@ export class DhtProviderDirectory implements ProviderDirectory {
     }
   }
 
-  async *#answers(cid: CID, options: Abortable): AsyncGenerator<Answer, void, void> {
+  async *#answers(cid: CID, { signal, isQuick }: FindOptions): AsyncGenerator<Answer, void, void> {
     const { node } = this.#components
-    if (node.connected.size < FULL_MESH) {
-      yield* this.#askMembers(cid, options)
+    if (isQuick === true && node.connected.size < FULL_MESH) {
+      yield* this.#askMembers(cid, { signal })
       return
     }
-    for await (const event of this.#dht.findProviders(cid, options)) {
-      if (event.name === 'PROVIDER') yield answerOf(event)
+    for await (const event of this.#dht.findProviders(cid, { signal })) {
+      if (event.name === 'PEER_RESPONSE') yield answerOf(event)
     }
   }
 
@@ -288,13 +288,14 @@ export class DhtProviderDirectory implements ProviderDirectory {
     }
   }
 
+  /** Without an answer, it knows nobody. */
   async #askMember(id: string, cid: CID, options: Abortable): Promise<Answer> {
     const request = { type: GET_PROVIDERS, key: cid.multihash.bytes, closer: [], providers: [] }
-    for await (const event of this.#parts.network.sendRequest(peerIdFromString(id), request, {
-      ...options,
-      path: NO_PATH,
-    })) {
-      if (event.name === 'PEER_RESPONSE') return answerOf(event)
+    const events = this.#parts.network.sendRequest(peerIdFromString(id), request, { ...options, path: NO_PATH })
+    try {
+      for await (const event of events) if (event.name === 'PEER_RESPONSE') return answerOf(event)
+    } catch (error) {
+      this.#components.log.debug({ peer: id, err: error }, 'a member could not be asked for providers')
     }
     return { from: id, providers: [] }
   }

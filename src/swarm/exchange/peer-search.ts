@@ -195,7 +195,10 @@ export class PeerSearch {
   async #lookUp({ signal }: Abortable): Promise<void> {
     using linked = linkSignals([signal], this.#limits.lookupMs)
     const { directory, interest } = this.#components
-    for await (const peer of directory.find(interest.key.digest, { signal: linked.signal })) {
+    for await (const peer of directory.find(interest.key.digest, {
+      signal: linked.signal,
+      isQuick: this.#isFirstRound,
+    })) {
       if (linked.signal.aborted) break
       this.suggest(peer, true)
     }
