@@ -7,7 +7,7 @@ import type { LaneRequest } from '../swarm-ports.ts'
 import { aborted, type LaneBody, misbehaved, parseLaneHead, readLaneHead } from './lane-answer.ts'
 import { LaneBodyQueue } from './lane-body-queue.ts'
 import { formatLaneRange, formatLaneTarget, MAX_HEAD_BYTES } from './lane-protocol.ts'
-import { laneRestMs } from './lane-rest.ts'
+import { LaneRest } from './lane-rest.ts'
 import type { LaneReceiver, LaneTransport } from './lane-transport.ts'
 
 /** One read of TLS gives no more than this, and so much is held while nothing is on its way. */
@@ -53,9 +53,8 @@ type State =
     }
   | {
       readonly name: 'body'
-      readonly begunAt: number
-      readonly length: number
       left: number
+      rest: LaneRest
       readonly isLast: boolean
       readonly queue: LaneBodyQueue
     }
@@ -78,6 +77,7 @@ export class LaneConnection implements LaneReceiver {
   #isPaused = false
   /** Until more has come. */
   #isResting = false
+  #isRestDue = false
   #detach: () => void = () => {}
   #requests = 0
   #lostUnheard = false
@@ -151,7 +151,7 @@ export class LaneConnection implements LaneReceiver {
     if (state.name === 'head') this.#onHead(state, bytes)
     else if (state.name === 'body') this.#onBody(state, bytes)
     else if (state.name === 'free') this.close()
-    return !this.#isPaused && !this.#isResting
+    return !this.#isPaused
   }
 
   closed(error?: Error): void {
@@ -174,8 +174,13 @@ export class LaneConnection implements LaneReceiver {
       if (head === undefined) throw misbehaved(this.#init.peer, 'the answer is no HTTP')
       const body = readLaneHead(this.#init.peer, head, state.request)
       const queue = new LaneBodyQueue()
-      const { length, isLast } = body
-      this.#state = { name: 'body', begunAt: performance.now(), length, left: length, isLast, queue }
+      this.#state = {
+        name: 'body',
+        left: body.length,
+        isLast: body.isLast,
+        queue,
+        rest: new LaneRest(performance.now()),
+      }
       state.answer.resolve({ body, bytes: this.#iterable(queue, state.signal) })
       this.#progress = 0
       this.#arm(this.#init.stallMs)
@@ -214,14 +219,24 @@ export class LaneConnection implements LaneReceiver {
       this.#progress = 0
       this.#timer?.refresh()
     }
-    if (!this.#isPaused && !this.#isResting) this.#rest(state)
+    state.rest.came(bytes.length)
+    if (!this.#isPaused && !this.#isResting) this.#restSoon()
   }
 
-  #rest({ length, left, begunAt }: State & { name: 'body' }): void {
-    const restMs = laneRestMs({ received: length - left, left, ageMs: performance.now() - begunAt })
-    if (restMs === 0) return
-    this.#isResting = true
-    this.#components.ticks.after(restMs, () => this.#endRest())
+  /** When the event loop has given all that there is. */
+  #restSoon(): void {
+    if (this.#isRestDue) return
+    this.#isRestDue = true
+    setImmediate(() => {
+      this.#isRestDue = false
+      const state = this.#state
+      if (state.name !== 'body' || this.#isPaused || this.#isResting) return
+      const restMs = state.rest.next(state.left, performance.now())
+      if (restMs === 0) return
+      this.#isResting = true
+      this.#transport?.pause()
+      this.#components.ticks.after(restMs, () => this.#endRest())
+    })
   }
 
   #endRest(): void {
@@ -255,6 +270,7 @@ export class LaneConnection implements LaneReceiver {
   #onTaken(queue: LaneBodyQueue): void {
     if (!this.#isPaused || queue.isFull || !this.#isReceiving(queue)) return
     this.#progress = 0
+    if (this.#state.name === 'body') this.#state.rest = new LaneRest(performance.now())
     this.#arm(this.#init.stallMs)
     this.#unpause()
   }

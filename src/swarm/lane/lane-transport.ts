@@ -21,7 +21,8 @@ export interface LaneReceiver {
 export interface LaneTransport {
   readonly via: 'lane' | 'stream'
   write(text: string): void
-  /** After `received` gave false. */
+  pause(): void
+  /** Also after `received` gave false. */
   resume(): void
   destroy(): void
 }
@@ -105,6 +106,7 @@ export async function connectLane(
   return {
     via: 'lane',
     write: (text) => void socket.write(text),
+    pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     destroy: () => void socket.destroy(),
   }
@@ -124,6 +126,7 @@ export function streamTransport(duplex: Duplex, receiver: LaneReceiver): LaneTra
   return {
     via: 'stream',
     write: (text) => void duplex.write(text),
+    pause: () => void duplex.pause(),
     resume: () => void duplex.resume(),
     destroy: () => void duplex.destroy(),
   }
