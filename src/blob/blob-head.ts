@@ -67,7 +67,10 @@ export class BlobHead {
     try {
       const body = await source.open({ start: 0, end: headBytes(size, agents) }, { signal: stop.signal })
       if (this.#isNeeded && body.ignoresRange !== true && body.totalSize === size) this.take(source, body, stop)
-      else this.stop()
+      else {
+        this.stop()
+        stop[Symbol.dispose]()
+      }
     } catch (error) {
       stop[Symbol.dispose]()
       log.debug({ digest: partial.digest, err: error }, 'the first bytes can not be had')
