@@ -293,7 +293,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     const request = { type: GET_PROVIDERS, key: cid.multihash.bytes, closer: [], providers: [] }
     const events = this.#parts.network.sendRequest(peerIdFromString(id), request, { ...options, path: NO_PATH })
     try {
-      for await (const event of events) if (event.name === 'PEER_RESPONSE') return answerOf(event)
+      for await (const event of events) if (event.name === 'PEER_RESPONSE') return { ...answerOf(event), from: id }
     } catch (error) {
       this.#components.log.debug({ peer: id, err: error }, 'a member could not be asked for providers')
     }
