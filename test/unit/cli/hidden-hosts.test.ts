@@ -8,6 +8,11 @@ function hidden(text: string, key = ''): string {
   return hosts.hide(text)
 }
 
+// A mark is random hex, so what must not be seen is looked for beside the marks.
+function marksAsH(text: string): string {
+  return text.replaceAll(/host-[0-9a-f]{8}/g, 'H')
+}
+
 describe('hosts in a support bundle', () => {
   it.each([
     'https://registry.acme.test/v2/',
@@ -22,8 +27,8 @@ describe('hosts in a support bundle', () => {
     '"[fd00:77::9]:5051"',
     '/ip6/fd00:77::9/tcp/5051',
   ])('are hidden in %j', (text) => {
-    expect(hidden(text)).not.toMatch(/acme|77\D/)
-    expect(hidden(text)).toMatch(/host-[0-9a-f]{8}/)
+    expect(marksAsH(hidden(text))).toMatch(/H/)
+    expect(marksAsH(hidden(text))).not.toMatch(/acme|77/)
   })
 
   it.each(['acme', 'acme.test:5000', '*.acme.test', 'acme.test', '10.77.0.9:5051,acme:5051', 'fd00:77::9'])(
@@ -31,7 +36,7 @@ describe('hosts in a support bundle', () => {
     (text) => {
       const hosts = new HiddenHosts()
       hosts.learn(text, 'bootstrap')
-      expect(hosts.hide(JSON.stringify({ bootstrap: text }))).not.toMatch(/acme|77\D/)
+      expect(marksAsH(hosts.hide(JSON.stringify({ bootstrap: text })))).not.toMatch(/acme|77/)
     },
   )
 
@@ -45,7 +50,7 @@ describe('hosts in a support bundle', () => {
     const marks = text.match(/host-\w{8}/g)
     expect(marks).toHaveLength(4)
     expect(new Set(marks).size).toBe(2)
-    expect(text.replaceAll(/host-\w{8}/g, 'H')).toBe('{"H:5000":{}} H is slow; H:5000, acme-tools, http://H/')
+    expect(marksAsH(text)).toBe('{"H:5000":{}} H is slow; H:5000, acme-tools, http://H/')
   })
 
   it('are found in JSON, in lists and as registries that have settings', () => {
@@ -55,11 +60,9 @@ describe('hosts in a support bundle', () => {
       swarm: { bootstrap: ['b.acme.test', 'c1'] },
     }
     hosts.learnJson(config)
-    const { origin } = JSON.parse(hosts.hide(JSON.stringify(config)).replaceAll(/host-\w{8}/g, 'H')) as typeof config
+    const { origin } = JSON.parse(marksAsH(hosts.hide(JSON.stringify(config)))) as typeof config
     expect(Object.keys(origin.registries)).toEqual(['acme', 'H'])
-    expect(hosts.hide('b.acme.test, http://acme/v2/, c1:5051').replaceAll(/host-\w{8}/g, 'H')).toBe(
-      'H, http://H/v2/, H:5051',
-    )
+    expect(marksAsH(hosts.hide('b.acme.test, http://acme/v2/, c1:5051'))).toBe('H, http://H/v2/, H:5051')
   })
 
   it('leave words that merely are like them', () => {
