@@ -3,7 +3,7 @@
  * with a border to the first. The bridges are in a namespace of their own. Owns all of it until it is closed.
  */
 import { run } from '../../test/fixtures/child.ts'
-import { type ShapeInit, tokenBucketArguments } from './link-shape.ts'
+import { MIN_BUNDLE_SEGMENTS, type ShapeInit, tokenBucketArguments } from './link-shape.ts'
 import { addNamespace, namespaceOf, removeNamespaces, runInside } from './namespaces.ts'
 
 const CORE = 'core'
@@ -135,7 +135,12 @@ export class FleetNetwork implements AsyncDisposable {
     await run('ip', ['-n', namespaceOf(CORE), 'link', 'set', name, 'master', `zone${zone}`, 'up'])
     const inside = (...args: string[]): Promise<string> => run('ip', ['-n', namespaceOf(name), ...args])
     // the address of the link itself is all there is to be announced
-    await runInside(name, 'sysctl', ['-qw', 'net.ipv6.conf.eth0.disable_ipv6=1', 'net.ipv4.tcp_no_metrics_save=1'])
+    await runInside(name, 'sysctl', [
+      '-qw',
+      'net.ipv6.conf.eth0.disable_ipv6=1',
+      'net.ipv4.tcp_no_metrics_save=1',
+      `net.ipv4.tcp_min_tso_segs=${MIN_BUNDLE_SEGMENTS}`,
+    ])
     await inside('link', 'set', 'lo', 'up')
     await inside('link', 'set', 'eth0', 'up')
     await inside('address', 'add', `${this.address(name)}/${PREFIX_LENGTH}`, 'dev', 'eth0')

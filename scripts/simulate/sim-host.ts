@@ -1,5 +1,7 @@
 /** One agent and its client, which pulls the layers in order, some at a time. Owns its transfers, what it tells, and who asks it for bytes. */
 import { LaneLoad } from '../../src/swarm/lane/lane-load.ts'
+import { LANE_TURNS } from '../../src/swarm/lane/lane-routes.ts'
+import { LaneTurns } from '../../src/swarm/lane/lane-turns.ts'
 import type { HostRole } from '../fleet/host-roles.ts'
 import { type SimContent, SimDesk } from './sim-desk.ts'
 import type { SimInterest } from './sim-interest.ts'
@@ -27,6 +29,7 @@ export class SimHost {
   /** By host, when what was said last arrives there. */
   readonly saidUntil = new Map<SimHost, number>()
   readonly load = new LaneLoad(LANE)
+  readonly turns = new LaneTurns(LANE_TURNS)
   readonly #world: SimWorld
   readonly #desks = new Map<SimLayer, SimDesk>()
   readonly #leases = new Map<SimLayer, SimLeases>()

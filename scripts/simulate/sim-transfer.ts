@@ -16,6 +16,7 @@ import { snapshotOf } from '../../src/blob/transfer-snapshot.ts'
 import type { TransferSource } from '../../src/blob/transfer-source.ts'
 import { TransferSources } from '../../src/blob/transfer-sources.ts'
 import { ShoalError } from '../../src/errors.ts'
+import { LANE_TURNS } from '../../src/swarm/lane/lane-routes.ts'
 import { RateMeter } from '../../src/util/rate-meter.ts'
 import type { SimContent } from './sim-desk.ts'
 import type { SimHost } from './sim-host.ts'
@@ -50,11 +51,14 @@ const ORIGIN: ChunkSource = {
 /** Of so many calls of the policy one is timed. */
 const SAMPLED = 64
 const BUSY = new ShoalError('PEER_BUSY', 'too many requests')
+const CROWDED = new ShoalError('PEER_CROWDED', 'it is given to others')
 
 interface Running {
   readonly run: Run
   readonly first: number
   flow: Flow | undefined
+  /** For its turn, at the other end. */
+  isWaiting: boolean
   /** Lets go of what a request holds at the other end. */
   release: () => void
   isOver: boolean
@@ -329,10 +333,11 @@ export class SimTransfer implements SimContent {
 
   #fetching(): Run[] {
     const runs: Run[] = []
-    for (const { run, flow } of this.#runs.values()) {
+    for (const { run, flow, isWaiting } of this.#runs.values()) {
       if (run.next >= run.end) continue
       // its bytes trickle in, whatever the quanta of the simulation are
-      if (flow !== undefined && (flow.underWay > 0 || flow.isQueued)) run.lastByteAt = this.#world.events.now
+      const comes = flow !== undefined && (flow.underWay > 0 || flow.isQueued)
+      if (comes || isWaiting) run.lastByteAt = this.#world.events.now
       runs.push(run)
     }
     return runs
@@ -379,7 +384,7 @@ export class SimTransfer implements SimContent {
       end: to,
       position: (isFresh ? this.#chunks.reached(from) : undefined) ?? chunkStart(plan, from),
     })
-    const running: Running = { run, first: from, flow: undefined, release: () => {}, isOver: false }
+    const running: Running = { run, first: from, flow: undefined, isWaiting: false, release: () => {}, isOver: false }
     this.#runs.set(run.id, running)
     const bytes = chunkEnd(plan, askedEnd - 1) - run.position
     const { peer } = source
@@ -401,7 +406,7 @@ export class SimTransfer implements SimContent {
         if (running.isOver || !peer.isAlive) return
         const leave = peer.load.enter(this.#host.id)
         if (typeof leave === 'string') {
-          events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running))
+          events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running, BUSY))
           return
         }
         const giveBack = running.release
@@ -409,8 +414,31 @@ export class SimTransfer implements SimContent {
           leave()
           giveBack()
         }
-        running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
+        if (this.#layer.plan.count > 1) this.#takeTurn(running, peer, bytes)
+        else running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
       })
+    })
+  }
+
+  /** As `LaneRoutes` does. */
+  #takeTurn(running: Running, peer: SimHost, bytes: number): void {
+    const { network, events } = this.#world
+    running.isWaiting = true
+    const leave = peer.turns.take(`${this.#layer.index} ${running.first}`, () => {
+      running.isWaiting = false
+      events.after(LANE_TURNS.takesMs, () => leave())
+      if (!running.isOver) running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
+    })
+    const giveBack = running.release
+    running.release = () => {
+      leave()
+      giveBack()
+    }
+    if (!running.isWaiting) return
+    events.after(LANE_TURNS.waitMs, () => {
+      if (!running.isWaiting || running.isOver) return
+      leave()
+      events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running, CROWDED))
     })
   }
 
@@ -418,10 +446,10 @@ export class SimTransfer implements SimContent {
     return { arrived: (bytes) => this.#arrived(running, bytes), ended: () => this.#end(running) }
   }
 
-  #refused(running: Running): void {
+  #refused(running: Running, error: ShoalError): void {
     if (running.isOver || this.#state !== 'filling') return
     const { run } = running
-    run.source.failed(BUSY, {
+    run.source.failed(error, {
       now: this.#world.events.now,
       gained: false,
       hasOthers: true,
@@ -438,6 +466,7 @@ export class SimTransfer implements SimContent {
     run.lastByteAt = this.#world.events.now
     if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
     const before = run.next
+    this.#leases.progressed(before, bytes, run.source.source.kind)
     let rest = bytes
     while (rest > 0 && run.next < run.end) {
       const isKept = run.isSpare || this.#chunks.of(run.next) !== 'absent'

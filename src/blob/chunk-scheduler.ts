@@ -39,6 +39,8 @@ export interface SourceView {
   readonly id: string
   readonly kind: 'origin' | 'peer'
   has(index: number): boolean
+  /** It has the chunk and may be asked for it now: others may be given it just then. */
+  gives(index: number): boolean
   readonly maxRuns: number
   /** Chunks that it may be asked for now, by what came of those it was asked for before. */
   readonly chunksLeft: number
@@ -67,7 +69,7 @@ export interface LeasesView {
   readonly isOwing: boolean
   /** Agents that take part, this one included, as far as it is known. */
   readonly members: number
-  /** Since a chunk last came from a peer or under a lease, or the transfer began. */
+  /** Since a chunk, or `PROGRESS_BYTES`, last came from a peer or under a lease, or the transfer began. */
   readonly quietMs: number
   /** Since a peer last said that it has more than before; for ever, where none has. */
   readonly unheardMs: number

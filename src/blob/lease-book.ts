@@ -1,12 +1,15 @@
 /** The leases of one transfer, and the ask that waits for its answer. Owned by `TransferRuns`. */
 import type { Clock } from '../util/clock.ts'
 import { type Lateness, onTime, patience } from '../util/lateness.ts'
+import { MIN_CHUNK_BYTES } from './chunk-plan.ts'
 import type { LeasesView } from './chunk-scheduler.ts'
 import type { Lease, LeaseAsk } from './ports.ts'
 
-/** An answer without a chunk says when the next ask is in order. */
 /** What comes less often does not show that others bring the rest. */
 const FLOW_MS = 1_000
+/** Behind a slow link, or for a large one, a chunk takes long: so much of it shows that something comes. */
+export const PROGRESS_BYTES = MIN_CHUNK_BYTES
+/** An answer without a chunk says when the next ask is in order. */
 const PAUSE_MS = { min: 50, max: 5_000 } as const
 
 export interface LeaseBookComponents {
@@ -30,6 +33,7 @@ export class LeaseBook {
   #pauseUntil = Number.NEGATIVE_INFINITY
   #members = 1
   #cameAt: number
+  #progress = 0
   #heardAt = Number.NEGATIVE_INFINITY
   #withoutLeave = 0
   #allWithoutLeave = 0
@@ -54,6 +58,15 @@ export class LeaseBook {
     this.#cameAt = now
     if (from === 'origin') this.#ownAt = now
     return false
+  }
+
+  /** Bytes of a chunk have arrived, that are not checked yet. */
+  progressed(index: number, bytes: number, from: 'origin' | 'peer'): void {
+    if (from === 'origin' && !this.#leases.has(index)) return
+    this.#progress += bytes
+    if (this.#progress < PROGRESS_BYTES) return
+    this.#progress = 0
+    this.#cameAt = this.#clock()
   }
 
   /** A peer has more than before. */

@@ -18,7 +18,7 @@ const OVERDUE_MS = 3_000
 const OVERDUE_UNREAD_MS = 10_000
 /**
  * As long as many agents go on telling what they got, the origin sends to them what it can, and going there without leave would take it from all: they are
- * waited for a while longer. News of this age count.
+ * waited for a while longer. News of this age count; in the beginning there may be none yet, for the first chunks of an origin that sends to many at once take long.
  */
 const SPREADING_MS = 10_000
 const MANY = 4
@@ -116,7 +116,9 @@ export class LeasePolicy {
   }
 
   get #isSpreading(): boolean {
-    return this.#leases !== undefined && this.#leases.members >= MANY && this.#leases.unheardMs < this.patience(NEWS_MS)
+    if (this.#leases === undefined || this.#leases.members < MANY) return false
+    const isBeginning = this.#draft.snapshot.ageMs < SPREADING_MS
+    return isBeginning || this.#leases.unheardMs < this.patience(NEWS_MS)
   }
 
   get #isBehind(): boolean {

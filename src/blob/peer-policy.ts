@@ -82,7 +82,7 @@ export class PeerPolicy {
     if (run !== undefined) return run.kind === 'peer'
     if (!this.areThere || !this.#draft.isOpen(chunk) || !this.canBring(chunk)) return false
     if (this.#hasOrigin && !snapshot.isUndisputed(chunk)) return false
-    const able = this.#peers.filter((peer) => peer.has(chunk) && !(peer.isSlow && this.#hasOrigin))
+    const able = this.#peers.filter((peer) => peer.gives(chunk) && !(peer.isSlow && this.#hasOrigin))
     const free = this.#bestOf(this.#freeOf(able), chunk)
     if (free !== undefined) {
       this.#start(free, chunk, Number.POSITIVE_INFINITY)
@@ -105,7 +105,7 @@ export class PeerPolicy {
       while (open.length < Math.max(1, slots) * runChunks) {
         const chunk = chunks.next()
         if (chunk < 0) break
-        if (this.#mayAsk(chunk) && this.#has(chunk) && free.some((peer) => peer.has(chunk))) open.push(chunk)
+        if (this.#mayAsk(chunk) && this.#has(chunk) && free.some((peer) => peer.gives(chunk))) open.push(chunk)
       }
       if (open.length === 0) return
       const start = this.#firstStart(open, free)
@@ -126,7 +126,7 @@ export class PeerPolicy {
     // Readers may have seen what the origin has sent of it: that is not held against one agent's word.
     if (late.kind === 'origin' && !this.#draft.snapshot.isReleased(chunk)) return false
     const others = this.#peers.filter((peer) => {
-      return peer.id !== late.source && peer.has(chunk) && !peer.isSlow && !this.#isUnanswered(peer)
+      return peer.id !== late.source && peer.gives(chunk) && !peer.isSlow && !this.#isUnanswered(peer)
     })
     const free = this.#bestOf(this.#freeOf(others), chunk)
     if (free === undefined) return false
@@ -177,7 +177,7 @@ export class PeerPolicy {
     const most = Math.max(1, fits)
     let risks = this.#isRisky(from) ? 1 : 0
     let to = from + 1
-    while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.has(to) && this.#mayAsk(to)) {
+    while (to < plan.count && to < from + most && this.#draft.isOpen(to) && peer.gives(to) && this.#mayAsk(to)) {
       if (this.#isRisky(to)) risks += 1
       if (risks > 0 && risks > this.#draft.riskLeft) break
       to += 1
@@ -223,7 +223,7 @@ export class PeerPolicy {
   #bestOf(peers: readonly SourceView[], chunk: number): SourceView | undefined {
     let best: { peer: SourceView; cost: number } | undefined
     for (const peer of peers) {
-      if (!peer.has(chunk)) continue
+      if (!peer.gives(chunk)) continue
       const cost = ((this.#draft.running(peer.id) + 1) * (peer.isSlow ? 10 : 1)) / (peer.bytesPerSecond ?? GUESSED_RATE)
       if (best === undefined || cost < best.cost) best = { peer, cost }
     }

@@ -29,6 +29,8 @@ export interface RunSetHooks {
   overtaken(source: TransferSource): void
   /** @param first the chunk with which it began; @param failure undefined: its body ended as it should */
   ended(run: Run, first: number, failure: unknown): void
+  /** Bytes of its chunk `index` were taken. */
+  progressed(run: Run, index: number, bytes: number): void
   /** Something else may be started now. */
   moved(): void
 }
@@ -225,7 +227,9 @@ export class RunSet {
       const before = run.next
       await this.#writer.take(run, batch)
       run.lastByteAt = clock()
-      if (!run.isTrusted) this.#fromPeers.add(bytesOf(batch), run.lastByteAt)
+      const bytes = bytesOf(batch)
+      if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
+      this.#components.hooks.progressed(run, before, bytes)
       if (run.next > before && run.askedEnd > run.end) this.#components.hooks.moved()
       // A body that is to be read to its end is, so that its connection can be used again.
       if (run.next >= run.end && run.end < run.askedEnd) return

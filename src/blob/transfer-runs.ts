@@ -93,6 +93,7 @@ export class TransferRuns {
         if (source.wasLate()) this.#stalled(source)
       },
       ended: (run, first, failure) => this.#judge(run, first, failure),
+      progressed: (run, index, bytes) => this.#leases.progressed(index, bytes, run.source.source.kind),
       moved: () => this.schedule(),
     }
     this.#runs = new RunSet({ ...components, hooks })
@@ -346,10 +347,11 @@ export class TransferRuns {
       this.#components.events.failed(error)
       return
     }
-    this.#components.log.warn(
-      { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
-      'a source failed in the middle of a blob',
-    )
+    if (!hasCode(error, 'PEER_CROWDED'))
+      this.#components.log.warn(
+        { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
+        'a source failed in the middle of a blob',
+      )
     const gained = run.next > first
     if (run.isTrusted && run.isExtra && isOutage(error)) {
       run.source.takesOneAtATime()

@@ -56,7 +56,10 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     missing,
     stateOf: (index) => (landing.has(index) ? 'there' : trust.stateOf(index)),
     runs: views,
-    sources: sources.map((source) => source.view(unjudged(source), (index) => trust.mayComeFrom(source.key, index))),
+    sources: sources.map((source) => {
+      const mayBring = (index: number): boolean => trust.mayComeFrom(source.key, index)
+      return source.view({ now, unjudged: unjudged(source), mayBring })
+    }),
     peersBytesPerSecond: parts.peersBytesPerSecond,
     wanted: parts.wanted,
     mayFetch: (index) => (hasOrigin && isOriginsAlone(index, parts) ? 'no' : trust.mayFetch(index, risks)),

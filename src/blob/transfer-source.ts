@@ -15,6 +15,8 @@ const MAX_STALLS = 3
 const STALL_REST_MS = 2_000
 /** Answers "busy" in a row after which a peer is left: some 13 s. */
 const MAX_BUSY = 8
+/** What a peer gives to others just now it is asked for again after so long. They have it sooner, maybe. */
+const CROWDED_MS = 500
 /** Failures in a row without a chunk gained after which a peer is left. */
 const MAX_FAILURES = 2
 /**
@@ -51,6 +53,8 @@ export class TransferSource {
   #isDoubted = false
   /** Chunks that it turned out not to have. */
   readonly #lacks = new Set<number>()
+  /** Chunks that it gives to others just now, with the time from which on it may be asked for them. */
+  readonly #crowded = new Map<number, number>()
 
   constructor(source: ChunkSource, key: string) {
     this.source = source
@@ -63,13 +67,18 @@ export class TransferSource {
     return isPeer(this.source) ? this.source : undefined
   }
 
-  /** Until when it is not asked; in the past if it may be. */
-  get restUntil(): number {
-    return this.#restUntil
+  /** When something may be asked of it that may not be asked now. */
+  wakeTimes(now: number): number[] {
+    return [this.#restUntil, ...this.#crowded.values()].filter((time) => time > now)
   }
 
   has(index: number): boolean {
     return !this.#lacks.has(index) && (this.peer?.has(index) ?? true)
+  }
+
+  /** It has the chunk and may be asked for it now. */
+  gives(index: number, now: number): boolean {
+    return (this.#crowded.get(index) ?? now) <= now && this.has(index)
   }
 
   isUsable(now: number): boolean {
@@ -90,15 +99,16 @@ export class TransferSource {
   }
 
   /**
-   * @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad
-   * @param mayBring whether a chunk is taken from it
+   * @param options.unjudged chunks that it was asked for, or brought, and that are not known to be good or bad
+   * @param options.mayBring whether a chunk is taken from it
    */
-  view(unjudged: number, mayBring: (index: number) => boolean): SourceView {
+  view({ now, unjudged, mayBring }: SourceViewOptions): SourceView {
     const trial = TRIAL_CHUNKS + this.#goodChunks - unjudged
     return {
       id: this.id,
       kind: this.source.kind,
       has: (index) => this.has(index) && mayBring(index),
+      gives: (index) => this.gives(index, now) && mayBring(index),
       maxRuns: Math.max(0, this.#maxRuns - this.#besides),
       chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
       bytesPerSecond: this.#bytesPerSecond,
@@ -183,6 +193,11 @@ export class TransferSource {
       else if (!gained) this.rests(now)
       return
     }
+    if (hasCode(error, 'PEER_CROWDED')) {
+      this.#forgetCrowds(now)
+      this.#crowded.set(from, now + CROWDED_MS)
+      return
+    }
     const isResting = this.#restUntil > now
     this.rests(now)
     if (hasCode(error, 'PEER_BUSY')) {
@@ -200,6 +215,16 @@ export class TransferSource {
     this.#failures = gained ? 0 : this.#failures + 1
     if (this.#failures >= MAX_FAILURES || hasCode(error, 'PEER_MISBEHAVED', 'DIGEST_MISMATCH')) this.error = error
   }
+
+  #forgetCrowds(now: number): void {
+    for (const [index, until] of this.#crowded) if (until <= now) this.#crowded.delete(index)
+  }
+}
+
+interface SourceViewOptions {
+  readonly now: number
+  readonly unjudged: number
+  readonly mayBring: (index: number) => boolean
 }
 
 function isPeer(source: ChunkSource): source is PeerSource {

@@ -67,8 +67,7 @@ export class TransferSources {
 
   /** When some may be asked that may not be asked now. */
   wakeTimes(now: number): number[] {
-    const resting = this.#all.filter(({ error, restUntil }) => error === undefined && restUntil > now)
-    const times = resting.map(({ restUntil }) => restUntil)
+    const times = this.#all.filter(({ error }) => error === undefined).flatMap((source) => source.wakeTimes(now))
     return this.#originFrom > now ? [...times, this.#originFrom] : times
   }
 

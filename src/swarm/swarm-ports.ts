@@ -100,7 +100,7 @@ export interface LaneAnswer {
 
 /** Asks peers for bytes. Implemented by `LaneClient`. */
 export interface Lane {
-  /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_UNAVAILABLE, PEER_MISBEHAVED */
+  /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED */
   fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer>
 }
 

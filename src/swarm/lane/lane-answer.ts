@@ -1,6 +1,6 @@
 import { ShoalError } from '../../errors.ts'
 import type { LaneRequest } from '../swarm-ports.ts'
-import { parseContentRange } from './lane-protocol.ts'
+import { CROWDED_HEADER, parseContentRange } from './lane-protocol.ts'
 
 /** Head of an answer of a peer, read but not believed. */
 export interface LaneHead {
@@ -42,7 +42,7 @@ export function parseLaneHead(text: string): LaneHead | undefined {
 
 /**
  * The body that is to come.
- * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_UNAVAILABLE, PEER_MISBEHAVED
+ * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED
  */
 export function readLaneHead(peer: string, head: LaneHead, request: LaneRequest): LaneBody {
   const { status, headers } = head
@@ -89,6 +89,8 @@ function refusal(peer: string, { status, headers }: LaneHead): ShoalError {
       return new ShoalError('PEER_LACKS', 'the peer does not have it', { detail })
     case 429:
     case 503: {
+      if (headers.has(CROWDED_HEADER))
+        return new ShoalError('PEER_CROWDED', 'the peer gives this to others just now', { detail })
       const seconds = numberOf(headers.get('retry-after'))
       const retryAfterMs = Math.min(MAX_RETRY_MS, seconds === undefined ? DEFAULT_RETRY_MS : seconds * 1_000)
       return new ShoalError('PEER_BUSY', 'the peer is busy', { detail: { ...detail, retryAfterMs } })

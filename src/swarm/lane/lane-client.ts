@@ -54,6 +54,7 @@ interface Components {
 const OUTCOMES: Partial<Record<ErrorCode, Parameters<SwarmMetrics['laneAsked']>[0]>> = {
   PEER_LACKS: 'lacked',
   PEER_BUSY: 'busy',
+  PEER_CROWDED: 'busy',
   PEER_UNAVAILABLE: 'unavailable',
   PEER_MISBEHAVED: 'misbehaved',
 }
@@ -281,7 +282,7 @@ export class LaneClient implements Lane {
   }
 
   #toPeerError(peer: string, error: unknown): ShoalError {
-    if (hasCode(error, 'PEER_UNAVAILABLE', 'PEER_MISBEHAVED', 'PEER_LACKS', 'PEER_BUSY')) return error
+    if (hasCode(error, 'PEER_UNAVAILABLE', 'PEER_MISBEHAVED', 'PEER_LACKS', 'PEER_BUSY', 'PEER_CROWDED')) return error
     return unavailable(peer, 'the peer can not be reached', error)
   }
 }

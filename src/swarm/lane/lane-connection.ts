@@ -117,7 +117,7 @@ export class LaneConnection implements LaneReceiver {
 
   /**
    * @param options.signal also ends the body
-   * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_UNAVAILABLE, PEER_MISBEHAVED, ABORTED
+   * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED, ABORTED
    */
   async ask(request: LaneRequest, options: Abortable): Promise<Answer> {
     if (this.#state.name === 'closed') throw this.#state.error
@@ -188,7 +188,11 @@ export class LaneConnection implements LaneReceiver {
     } catch (error) {
       // a refusal is no reason to part, if nothing is left of it
       const isWhole = head?.headers.get('content-length') === '0' && rest.length === 0
-      if (isWhole && hasCode(error, 'PEER_LACKS', 'PEER_BUSY') && head?.headers.get('connection') !== 'close') {
+      if (
+        isWhole &&
+        hasCode(error, 'PEER_LACKS', 'PEER_BUSY', 'PEER_CROWDED') &&
+        head?.headers.get('connection') !== 'close'
+      ) {
         state.answer.reject(error)
         this.#free()
       } else {

@@ -16,6 +16,9 @@ export const LANE_TLS = {
   ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
 } as const satisfies SecureContextOptions
 
+/** With a 429: what was asked for is being given to others, who will have it soon; anything else may be asked for. */
+export const CROWDED_HEADER = 'shoal-crowded'
+
 const BLOBS = '/v1/blobs/'
 // A host with a port; registries are compared as text, so this only keeps out what can be none
 const REGISTRY = /^[\w.:[\]-]{1,255}$/

@@ -3,11 +3,18 @@ import { chunkAt, planChunks } from '../../blob/chunk-plan.ts'
 import type { Abortable, BlobReader, ByteRange, SharedBlob, SharedContent } from '../../blob/ports.ts'
 import { hasCode } from '../../errors.ts'
 import type { LaneLoad } from './lane-load.ts'
-import { formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
+import { CROWDED_HEADER, formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
 import type { LaneProgress, LaneSender } from './lane-sender.ts'
+import { LaneTurns } from './lane-turns.ts'
 
 /** When a peer that was refused for being one too many may ask again. */
 const RETRY_AFTER_SECONDS = '1'
+
+/**
+ * So many are given the same chunk at once, and so long others wait for their turn: a peer that hears nothing for longer takes it for a stall.
+ * Who takes its time keeps nobody else from it for long.
+ */
+export const LANE_TURNS = { most: 3, waitMs: 250, takesMs: 5_000 } as const
 
 /** `cut`: the body could not be completed, or the peer left. */
 export type LaneOutcome = 'served' | 'lacked' | 'busy' | 'refused' | 'cut'
@@ -21,6 +28,7 @@ interface Components {
 /** What the lane answers, by request. Knows no connections. */
 export class LaneRoutes {
   readonly #components: Components
+  readonly #turns = new LaneTurns(LANE_TURNS)
 
   constructor(components: Components) {
     this.#components = components
@@ -59,9 +67,39 @@ export class LaneRoutes {
         return 'refused'
       }
       if (!isHere(blob, range ?? { start: 0, end: blob.size })) return lacking(response, 409)
+      using turn = await this.#turn(blob, range, options)
+      if (turn === undefined) {
+        refuse(response, 429, { [CROWDED_HEADER]: 'range' })
+        return 'busy'
+      }
       return await this.#send(response, blob, target.registry, range, progress, options)
     } finally {
       leave()
+    }
+  }
+
+  /** @returns undefined when too many others are given it */
+  async #turn(blob: SharedBlob, range: ByteRange | undefined, { signal }: Abortable): Promise<Disposable | undefined> {
+    const plan = planChunks(blob.size)
+    if (range === undefined || plan.count === 1) return { [Symbol.dispose]: () => {} }
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const leave = this.#turns.take(`${blob.digest} ${chunkAt(plan, range.start)}`, () => resolve(true))
+    const timer = setTimeout(() => resolve(false), LANE_TURNS.waitMs)
+    const onAbort = (): void => resolve(false)
+    signal.addEventListener('abort', onAbort, { once: true })
+    const isItsTurn = await promise
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+    if (!isItsTurn) {
+      leave()
+      return undefined
+    }
+    const slow = setTimeout(leave, LANE_TURNS.takesMs).unref()
+    return {
+      [Symbol.dispose]: () => {
+        clearTimeout(slow)
+        leave()
+      },
     }
   }
 

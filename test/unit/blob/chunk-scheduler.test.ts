@@ -17,6 +17,7 @@ const ORIGIN: SourceView = {
   id: 'origin',
   kind: 'origin',
   has: () => true,
+  gives: () => true,
   maxRuns: 4,
   chunksLeft: Number.POSITIVE_INFINITY,
   bytesPerSecond: undefined,
@@ -30,6 +31,7 @@ function peer(id: string, given: Partial<SourceView> = {}): SourceView {
     id,
     kind: 'peer',
     has: () => true,
+    gives: given.has ?? (() => true),
     maxRuns: 2,
     chunksLeft: 1_000,
     bytesPerSecond: undefined,
@@ -159,6 +161,16 @@ describe('scheduleRuns with peers', () => {
       starts(scheduleRuns(snapshot({ sources }))).map(({ source, from, to }) => [source, to - from]),
     )
     expect(Object.fromEntries(lengths)).toEqual({ fast: 4, slow: 1 })
+  })
+
+  it('asks another peer for what one gives to others just now, and nobody else where it is the only one', () => {
+    const crowded = peer('a', { gives: (index) => index !== 0 })
+    const has = (index: number): boolean => index === 0
+    const both = scheduleRuns(snapshot({ sources: [ORIGIN, crowded, peer('b', { has })], wanted: [0] }))
+    expect(starts(both).find(({ from }) => from === 0)).toMatchObject({ source: 'b' })
+    const alone = starts(scheduleRuns(snapshot({ sources: [ORIGIN, crowded] })))
+    expect(alone.length).toBeGreaterThan(0)
+    expect(alone.filter(({ source, from }) => source === 'origin' || from === 0)).toEqual([])
   })
 
   it('asks the origin for what no peer has', () => {

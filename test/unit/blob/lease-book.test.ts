@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { LeaseBook } from '../../../src/blob/lease-book.ts'
+import { LeaseBook, PROGRESS_BYTES } from '../../../src/blob/lease-book.ts'
 import type { ChunkRange } from '../../../src/blob/ports.ts'
 
 const ASK = { size: 8 * 256 * 1024, gaps: [{ from: 0, to: 8 }], fetching: [], most: 2 }
@@ -56,4 +56,16 @@ it('tells of each chunk whether it came from the origin without a lease', () => 
   const { leases, grant } = book()
   grant([{ from: 0, to: 1 }], 3_000)
   expect([leases.came(0, 'origin'), leases.came(1, 'peer'), leases.came(2, 'origin')]).toEqual([false, false, true])
+})
+
+it('what comes of a large chunk shows that something comes, from the origin only under a lease', () => {
+  const { clock, leases, grant } = book()
+  const quietMs = (): number => leases.view(clock.now, true).quietMs
+  grant([{ from: 0, to: 1 }], 60_000)
+  clock.now += 5_000
+  leases.progressed(4, PROGRESS_BYTES, 'origin')
+  leases.progressed(4, PROGRESS_BYTES - 1, 'peer')
+  expect(quietMs()).toBe(5_000)
+  leases.progressed(0, 1, 'origin')
+  expect(quietMs()).toBe(0)
 })

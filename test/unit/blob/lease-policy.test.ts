@@ -17,6 +17,7 @@ const ORIGIN: SourceView = {
   id: 'origin',
   kind: 'origin',
   has: () => true,
+  gives: () => true,
   maxRuns: 4,
   chunksLeft: Number.POSITIVE_INFINITY,
   bytesPerSecond: undefined,
@@ -26,7 +27,17 @@ const ORIGIN: SourceView = {
 }
 
 function peer(id: string, has: (chunk: number) => boolean): SourceView {
-  return { ...ORIGIN, id, kind: 'peer', has, maxRuns: 2, chunksLeft: 1_000, bytesPerSecond: 50 * MIB, bytesReceived: 0 }
+  return {
+    ...ORIGIN,
+    id,
+    kind: 'peer',
+    has,
+    gives: has,
+    maxRuns: 2,
+    chunksLeft: 1_000,
+    bytesPerSecond: 50 * MIB,
+    bytesReceived: 0,
+  }
 }
 
 function leases(given: Partial<LeasesView> = {}): LeasesView {
@@ -139,13 +150,12 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
 
   it('goes to the origin without leave when nothing has come for long and a reader waits', () => {
     const wanted = [{ chunk: 7, waitedMs: 3_500 }]
-    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 2_900 }) }))).toEqual([])
-    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([[7, 8]])
-    expect(fetched(steps({ wanted, leases: leases({ mayAsk: false, quietMs: 9_000, withoutLeave: 7 }) }))).toEqual([
-      [7, 15],
-    ])
-    expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 3_100 }) }))).toEqual([])
-    expect(fetched(steps({ leases: leases({ mayAsk: false, quietMs: 10_100 }) }))).toEqual([[0, 1]])
+    const few = { mayAsk: false, members: 3 }
+    expect(fetched(steps({ wanted, leases: leases({ ...few, quietMs: 2_900 }) }))).toEqual([])
+    expect(fetched(steps({ wanted, leases: leases({ ...few, quietMs: 3_100 }) }))).toEqual([[7, 8]])
+    expect(fetched(steps({ wanted, leases: leases({ ...few, quietMs: 9_000, withoutLeave: 7 }) }))).toEqual([[7, 15]])
+    expect(fetched(steps({ leases: leases({ ...few, quietMs: 3_100 }) }))).toEqual([])
+    expect(fetched(steps({ leases: leases({ ...few, quietMs: 10_100 }) }))).toEqual([[0, 1]])
   })
 
   it('fetches the chunk that a reader waits for too long, although others come all the time', () => {
@@ -155,10 +165,12 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     expect(waiting(12_100)).toEqual([[7, 8]])
   })
 
-  it('waits longer while many agents go on telling what they got', () => {
-    const quiet = (quietMs: number, given: Partial<LeasesView>) =>
+  it('waits longer while many agents go on telling what they got, and in the beginning before they can', () => {
+    const quiet = (quietMs: number, given: Partial<LeasesView>, ageMs = 20_000) =>
       fetched(
         steps({
+          ageMs,
+          sources: [ORIGIN, peer('a', (chunk) => chunk !== 7)],
           wanted: [{ chunk: 7, waitedMs: quietMs }],
           leases: leases({ mayAsk: false, quietMs, unheardMs: 500, ...given }),
         }),
@@ -167,12 +179,18 @@ describe('scheduleRuns while there are agents to share the origin with', () => {
     expect(quiet(10_100, {})).toEqual([[7, 8]])
     expect(quiet(12_100, { lateMs: 1e9 })).toEqual([[7, 8]])
     expect(quiet(3_100, { unheardMs: 3_100 })).toEqual([[7, 8]])
+    expect(quiet(3_100, { unheardMs: Infinity }, 3_100)).toEqual([])
     expect(quiet(3_100, { members: 3 })).toEqual([[7, 8]])
   })
 
   it('waits longer for others while this agent itself is late, at most four times as long', () => {
     const quiet = (quietMs: number, lateMs: number) =>
-      fetched(steps({ wanted: [{ chunk: 7, waitedMs: quietMs }], leases: leases({ mayAsk: false, quietMs, lateMs }) }))
+      fetched(
+        steps({
+          wanted: [{ chunk: 7, waitedMs: quietMs }],
+          leases: leases({ mayAsk: false, members: 3, quietMs, lateMs }),
+        }),
+      )
     expect(quiet(5_900, 1_000)).toEqual([])
     expect(quiet(6_100, 1_000)).toEqual([[7, 8]])
     expect(quiet(11_900, 1e9)).toEqual([])

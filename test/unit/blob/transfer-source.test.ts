@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest'
-import type { ChunkSource } from '../../../src/blob/ports.ts'
+import type { ChunkSource, PeerSource } from '../../../src/blob/ports.ts'
 import { TransferSource } from '../../../src/blob/transfer-source.ts'
+import { ShoalError } from '../../../src/errors.ts'
 
 const ORIGIN: ChunkSource = { kind: 'origin', id: 'origin', open: () => Promise.reject(new Error('nobody opens it')) }
 
 it('a request that is no run takes the place of one until it has ended', () => {
   const source = new TransferSource(ORIGIN, 'origin')
-  const maxRuns = (): number => source.view(0, () => true).maxRuns
+  const maxRuns = (): number => source.view({ now: 0, unjudged: 0, mayBring: () => true }).maxRuns
   const before = maxRuns()
   const ended = source.beside()
   expect(maxRuns()).toBe(before - 1)
@@ -14,4 +15,19 @@ it('a request that is no run takes the place of one until it has ended', () => {
   expect(maxRuns()).toBe(0)
   ended()
   expect(maxRuns()).toBe(1)
+})
+
+it('a chunk that a peer gives to others is asked of it again after a while, and others at once', () => {
+  const peer: PeerSource = { ...ORIGIN, kind: 'peer', size: 10, has: () => true, report: () => {} }
+  const source = new TransferSource(peer, 'peer')
+  const crowded = new ShoalError('PEER_CROWDED', 'others have it soon')
+  source.failed(crowded, { now: 1_000, gained: false, hasOthers: true, from: 3, to: 5 })
+  expect([source.error, source.isUsable(1_000)]).toEqual([undefined, true])
+  const view = source.view({ now: 1_000, unjudged: 0, mayBring: () => true })
+  expect([view.has(3), view.gives(3), view.gives(4)]).toEqual([true, false, true])
+  const [again = 0, ...more] = source.wakeTimes(1_000)
+  expect(more).toEqual([])
+  expect(again).toBeGreaterThan(1_000)
+  expect([source.gives(3, again - 1), source.gives(3, again)]).toEqual([false, true])
+  expect(source.wakeTimes(again)).toEqual([])
 })

@@ -14,8 +14,9 @@ test('a bucket holds at least two frames, and what waits in front of it more', (
   )
 })
 
-test('what goes out at once after a pause is 4 ms of the rate', () => {
-  expect(tokenBucketArguments(50e6, { mtu: 1500, queueMs: 50 })).toContain('25000b')
+test('what goes out at once after a pause is 4 ms of the rate, or what leaves a network card in one piece', () => {
+  expect(tokenBucketArguments(500e6, { mtu: 1500, queueMs: 50 })).toContain('250000b')
+  expect(tokenBucketArguments(50e6, { mtu: 1500, queueMs: 50 })).toContain('70000b')
 })
 
 test('full segments of 1500 bytes carry 1448 in frames of 1514', () => {
