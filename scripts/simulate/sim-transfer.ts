@@ -89,6 +89,7 @@ export class SimTransfer implements SimContent {
   readonly #about = new Map<number, SimStatement[]>()
   readonly bits: Uint8Array
   #lastId = 0
+  #spares = 0
   #state: 'opening' | 'filling' | 'over' = 'opening'
   #beganAt = 0
   /** What peers bring of late. */
@@ -318,6 +319,7 @@ export class SimTransfer implements SimContent {
         trust: this.#trust,
         bringers: this.#bringers,
         peersBytesPerSecond: this.#fromPeers.bytesPerSecond(now),
+        spares: this.#spares,
         wanted: this.#wanted(now),
         leases: this.#leases.view(now, now - this.#beganAt >= SETTLE_MS),
       }),
@@ -346,6 +348,7 @@ export class SimTransfer implements SimContent {
   #carryOut(step: Step): void {
     if (step.type === 'start') {
       const source = this.#sources.byId(step.source)
+      if (step.isSpare) this.#spares += 1
       if (source !== undefined) this.#launch(source, step)
       return
     }

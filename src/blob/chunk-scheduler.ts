@@ -23,6 +23,8 @@ export interface RunView {
   readonly isSpare: boolean
   /** The chunk that is arriving. */
   readonly next: number
+  /** Bytes of it that are here. */
+  readonly arrivedBytes: number
   /** The chunk after the last one of the run. */
   readonly end: number
   /** The chunk after the last one that the source was asked for. */
@@ -94,6 +96,8 @@ export interface Snapshot {
   readonly sources: readonly SourceView[]
   /** Whether a peer has the chunk that may not be asked now, and may be soon. */
   isWithResting(index: number): boolean
+  /** So many chunks may still be asked for a second time because they come slowly. */
+  readonly sparesLeft: number
   /** What all peers bring together, of late. */
   readonly peersBytesPerSecond: number
   /** Chunks that readers wait for, the longest waiting first. */

@@ -1,5 +1,6 @@
 /** What is done about sources that keep others waiting. Part of `chunk-scheduler`. */
-import type { RunView } from './chunk-scheduler.ts'
+import { patience } from '../util/lateness.ts'
+import type { RunView, Snapshot } from './chunk-scheduler.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import type { PeerPolicy } from './peer-policy.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
@@ -11,12 +12,20 @@ const STALL_IN_NEED_MS = 1_500
 const ORIGIN_STALL_MS = 3_000
 /** A reader that waited so long gets its chunk from a second source if the first one will not bring it soon. */
 const LATE_MS = 300
-const SILENT_MS = 400
 const SOON_MS = 1_000
+/** But only from one that can be expected to bring it in this share of the time that the first one will still take: where all links are full, everything is late. */
+const WORTH_SHARE = 0.5
+/** What comes slowly comes in fits and starts: a run is silent when nothing came in the time that so many bytes take at its rate, within bounds. */
+const SILENT_BYTES = 64 * 1024
+const SILENT_MS = { min: 400, max: 1_500 } as const
+/** What came of a run that is younger, and brought less, does not tell how fast it is. */
+const RATED = { bytes: 64 * 1024, ms: 2_000 } as const
 /** Below this, a run that ends last is not divided. */
 const WORTH_DIVIDING_MS = 500
 /** Chunks that are fetched twice at the same time. */
 const MAX_SPARES = 2
+
+type SilenceFacts = Pick<Snapshot, 'runs' | 'peersBytesPerSecond' | 'leases'>
 
 export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
   const { wanted, sources } = draft.snapshot
@@ -64,18 +73,32 @@ function helpTheLast(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy): 
 }
 
 function bringSpare(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy, late: PlannedRun): void {
-  const spares = draft.runs.filter(({ isSpare }) => isSpare).length
-  if (spares >= MAX_SPARES || draft.hasSpare(late.next)) return
-  if (!peers.hurry(late.next, late) && late.kind === 'peer') origin.hurry(late.next)
+  const spares = draft.runs.filter(({ isSpare }) => isSpare)
+  if (late.view === undefined || spares.length >= MAX_SPARES || draft.hasSpare(late.next)) return
+  const begun = spares.filter(({ id }) => id === undefined).length
+  if (draft.snapshot.sparesLeft - begun < 1 && !isSilent(late.view, draft.snapshot)) return
+  const withinMs = WORTH_SHARE * timeLeft(draft, late, late.view, late.next)
+  if (!peers.hurry(late.next, late, withinMs) && late.kind === 'peer') origin.hurry(late.next)
+}
+
+/** Nothing has come from it for longer than its rate or that of the others, and how late this agent itself is, explain. */
+export function isSilent({ silentMs, bytesPerSecond }: RunView, snapshot: SilenceFacts): boolean {
+  if (silentMs < SILENT_MS.min) return false
+  const { runs, peersBytesPerSecond, leases } = snapshot
+  const usualRate = peersBytesPerSecond / Math.max(1, runs.length)
+  const slowest = Math.min(...[bytesPerSecond, usualRate].filter((rate) => rate > 0))
+  const baseMs = Math.min(SILENT_MS.max, Math.max(SILENT_MS.min, (SILENT_BYTES * 1_000) / slowest))
+  return silentMs >= patience(baseMs, leases?.lateMs ?? 0)
 }
 
 function isLate(draft: RunDraft, run: PlannedRun, view: RunView, chunk: number): boolean {
-  if (view.silentMs >= SILENT_MS) return true
-  return view.ageMs >= LATE_MS && timeLeft(draft, run, view, chunk) > SOON_MS
+  return isSilent(view, draft.snapshot) || (view.ageMs >= LATE_MS && timeLeft(draft, run, view, chunk) > SOON_MS)
 }
 
-/** Milliseconds until the run will have brought the chunk, at its rate so far. */
+/** Milliseconds until the run will have brought the chunk, at its rate so far; for ever, when it is silent; 0 before it has a rate. */
 function timeLeft(draft: RunDraft, run: PlannedRun, view: RunView, chunk: number): number {
-  const bytes = (chunk + 1 - run.next) * draft.snapshot.plan.chunkBytes
+  if (isSilent(view, draft.snapshot)) return Number.POSITIVE_INFINITY
+  if ((view.bytesPerSecond * view.ageMs) / 1_000 < RATED.bytes && view.ageMs < RATED.ms) return 0
+  const bytes = (chunk + 1 - run.next) * draft.snapshot.plan.chunkBytes - view.arrivedBytes
   return (bytes * 1_000) / Math.max(1, view.bytesPerSecond)
 }

@@ -1,6 +1,7 @@
 import type { SourceView } from './chunk-scheduler.ts'
 import { ChunkSet } from './chunk-set.ts'
 import { FillOrder } from './fill-order.ts'
+import { isSilent } from './late-policy.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
 
 /** What one request to a peer is to take, by what the peer brought so far. */
@@ -14,8 +15,6 @@ const PATIENCE_MS = 200
 /** Of a peer that has brought nothing yet, until its first run is of this age. */
 const GUESSED_RATE = 10 * 1024 * 1024
 const GUESSED_MS = 500
-/** What is silent for so long has no rate. */
-const SILENT_MS = 400
 
 /** What peers are asked for. Part of `chunk-scheduler`. */
 export class PeerPolicy {
@@ -120,8 +119,8 @@ export class PeerPolicy {
     }
   }
 
-  /** Asks another peer for a chunk that one is late with. @returns whether there was one */
-  hurry(chunk: number, late: PlannedRun): boolean {
+  /** Asks another peer for a chunk that one is late with. @returns whether there was one that may be expected to bring it within so many milliseconds */
+  hurry(chunk: number, late: PlannedRun, withinMs: number): boolean {
     if (!this.#mayAsk(chunk)) return false
     // Readers may have seen what the origin has sent of it: that is not held against one agent's word.
     if (late.kind === 'origin' && !this.#draft.snapshot.isReleased(chunk)) return false
@@ -129,7 +128,7 @@ export class PeerPolicy {
       return peer.id !== late.source && peer.gives(chunk) && !peer.isSlow && !this.#isUnanswered(peer)
     })
     const free = this.#bestOf(this.#freeOf(others), chunk)
-    if (free === undefined) return false
+    if (free === undefined || this.#expectedMs(free) > withinMs) return false
     this.#draft.start(free, chunk, chunk + 1, { isSpare: true })
     return true
   }
@@ -139,18 +138,25 @@ export class PeerPolicy {
     const { plan, peersBytesPerSecond } = this.#draft.snapshot
     let asked = 0
     for (const { kind, view, next, end } of this.#draft.runs) {
-      if (kind === 'peer' && (view?.silentMs ?? 0) < SILENT_MS) asked += end - next
+      if (kind === 'peer' && (view === undefined || !isSilent(view, this.#draft.snapshot))) asked += end - next
     }
     return asked < Math.max(MIN_ASKED, (peersBytesPerSecond * AHEAD_SECONDS) / plan.chunkBytes)
   }
 
   #expectedRateOf(peer: SourceView): number {
     const runs = this.#draft.runsOf(peer.id)
-    if (runs.some(({ view }) => view !== undefined && view.silentMs >= SILENT_MS)) return 0
+    if (runs.some(({ view }) => view !== undefined && isSilent(view, this.#draft.snapshot))) return 0
     if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * Math.max(1, runs.length)
     const rated = runs.filter(({ view }) => view !== undefined && view.ageMs >= GUESSED_MS)
     if (rated.length === 0) return GUESSED_RATE
     return rated.reduce((sum, { view }) => sum + (view?.bytesPerSecond ?? 0), 0)
+  }
+
+  /** For a chunk, of a peer that brings as much as ever; one that has brought nothing yet is taken to be like the others. */
+  #expectedMs({ bytesPerSecond }: SourceView): number {
+    const known = this.#peers.flatMap((peer) => peer.bytesPerSecond ?? [])
+    const usual = known.length === 0 ? GUESSED_RATE : known.reduce((sum, rate) => sum + rate, 0) / known.length
+    return (this.#draft.snapshot.plan.chunkBytes * 1_000) / Math.max(1, bytesPerSecond ?? usual)
   }
 
   #has(chunk: number): boolean {

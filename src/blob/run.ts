@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { type ChunkPlan, chunkAt } from './chunk-plan.ts'
+import { type ChunkPlan, chunkAt, chunkStart } from './chunk-plan.ts'
 import type { RunView } from './chunk-scheduler.ts'
 import type { ChunkHash } from './ports.ts'
 import type { TransferSource } from './transfer-source.ts'
@@ -86,13 +86,15 @@ export class Run {
   view(plan: ChunkPlan, now: number): RunView {
     const ageMs = now - this.startedAt
     // Readers may be ahead of the disk, but never of what has arrived.
-    const next = this.isSpare ? this.next : Math.max(this.next, chunkAt(plan, this.#startedFrom + this.received))
+    const position = this.#startedFrom + this.received
+    const next = this.isSpare ? this.next : Math.max(this.next, chunkAt(plan, position))
     return {
       id: this.id,
       source: this.source.id,
       kind: this.source.source.kind,
       isSpare: this.isSpare,
       next: Math.min(this.end, next),
+      arrivedBytes: Math.max(0, position - chunkStart(plan, next)),
       end: this.end,
       askedEnd: this.askedEnd,
       ageMs,

@@ -76,6 +76,7 @@ export class TransferRuns {
   readonly #runs: RunSet
   readonly #leases: LeaseBook
   #stopped = false
+  #spares = 0
   readonly #beganAt: number
   #ownAt: number
   #newsUntil = Number.NEGATIVE_INFINITY
@@ -272,6 +273,7 @@ export class TransferRuns {
       trust,
       bringers: this.#runs.bringers,
       peersBytesPerSecond: this.#runs.peersBytesPerSecond(now),
+      spares: this.#spares,
       wanted: events.wanted(),
       leases: sharing.isNeeded ? this.#leases.view(now, this.#isSettled(now)) : undefined,
     })
@@ -286,7 +288,10 @@ export class TransferRuns {
     if (step.type === 'start') {
       const source = this.#sources.byId(step.source)
       if (source !== undefined) this.#runs.start(source, step, new AbortController())
-      if (step.isSpare) this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
+      if (step.isSpare) {
+        this.#spares += 1
+        this.#components.metrics.duplicated(source?.source.kind ?? 'peer')
+      }
       return
     }
     if (step.type === 'ask-lease') {

@@ -15,6 +15,8 @@ const MAX_RISKS = 2
  * agent got from there, none of which contradicted it.
  */
 const FAIR_SHARES = 2
+/** Where everything comes slowly, a second request for it makes it slower: for so many chunks at least, and for this share of those that came. */
+const SPARES = { least: 3, share: 0.05 } as const
 /** An origin that brought nothing for so long confirms nobody. */
 const CONFIRM_MS = 1_500
 
@@ -35,6 +37,8 @@ export interface SnapshotParts {
   readonly trust: ChunkTrust
   readonly bringers: BringerBook
   readonly peersBytesPerSecond: number
+  /** Chunks that were asked for a second time so far. */
+  readonly spares: number
   readonly wanted: readonly WantedChunk[]
   readonly leases: LeasesView | undefined
 }
@@ -61,6 +65,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
       return source.view({ now, unjudged: unjudged(source), mayBring })
     }),
     peersBytesPerSecond: parts.peersBytesPerSecond,
+    sparesLeft: SPARES.least + SPARES.share * parts.chunks.verifiedCount - parts.spares,
     wanted: parts.wanted,
     mayFetch: (index) => (hasOrigin && isOriginsAlone(index, parts) ? 'no' : trust.mayFetch(index, risks)),
     ageMs: now - parts.beganAt,

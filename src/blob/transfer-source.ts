@@ -10,8 +10,9 @@ const ORIGIN_REST_MS = 5_000
 const PEER_REST_MS = 500
 /** A peer that was so often so late that another source was faster is left. */
 const MAX_LATE = 3
-/** Stalls after which a peer is left. Where everybody's links are full, some are nobody's fault. */
+/** Stalls after which a peer is left. Where everybody's links are full, some are nobody's fault: each request that it answers makes up for a part of one. */
 const MAX_STALLS = 3
+const MADE_UP = 0.25
 const STALL_REST_MS = 2_000
 /** Answers "busy" in a row after which a peer is left: some 13 s. */
 const MAX_BUSY = 8
@@ -128,6 +129,7 @@ export class TransferSource {
     this.#busy = 0
     // Where everybody's links are full, now and then one is late.
     this.#late = Math.max(0, this.#late - 1)
+    this.#stalls = Math.max(0, this.#stalls - MADE_UP)
     this.peer?.report({ type: 'delivered', bytes, ms })
   }
 

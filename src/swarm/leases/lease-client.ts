@@ -48,7 +48,7 @@ export interface LeaseClientLimits {
   /** For so long who did not answer is not asked. */
   readonly avoidMs: number
   readonly dialMs: number
-  /** A coordinator that grants nothing for so long, while nothing comes from anywhere, is left. */
+  /** A coordinator that grants nothing for so long, while no chunk comes from anywhere, is left. Behind a slow link a chunk takes long. */
   readonly barrenMs: number
   /** From coordinator to coordinator that knows a nearer one. */
   readonly maxHops: number
@@ -56,12 +56,12 @@ export interface LeaseClientLimits {
 }
 
 export const CLIENT_LIMITS: LeaseClientLimits = {
-  answerMs: 1_500,
-  maxAnswerMs: 6_000,
+  answerMs: 3_000,
+  maxAnswerMs: 8_000,
   maxSilent: 2,
-  avoidMs: 10_000,
+  avoidMs: 30_000,
   dialMs: 500,
-  barrenMs: 5_000,
+  barrenMs: 15_000,
   maxHops: 3,
   maxDials: 8,
 }

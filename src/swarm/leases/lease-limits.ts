@@ -16,7 +16,8 @@ export interface LeaseLimits {
   readonly pendingMs: number
   /** Who asked within this time takes part. */
   readonly memberMs: number
-  /** The shortest lease. */
+  /** The shortest lease, as long as nothing is known of the origin and after that. */
+  readonly firstLeaseMs: number
   readonly leaseMs: number
   /** However often it is renewed. */
   readonly maxLeaseMs: number
@@ -51,6 +52,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   aheadMs: 1_000,
   pendingMs: 600,
   memberMs: 10_000,
+  firstLeaseMs: 8_000,
   leaseMs: 3_000,
   maxLeaseMs: 30_000,
   freshMs: 3_000,

@@ -20,7 +20,10 @@ const LATE_TIMES = 3
 const LEASE_TIMES = 4
 const FRESH_TIMES = 3
 
-type PaceLimits = Pick<LeaseLimits, 'startOut' | 'maxOut' | 'aheadMs' | 'leaseMs' | 'maxLeaseMs' | 'lateMs' | 'freshMs'>
+type PaceLimits = Pick<
+  LeaseLimits,
+  'startOut' | 'maxOut' | 'aheadMs' | 'firstLeaseMs' | 'leaseMs' | 'maxLeaseMs' | 'lateMs' | 'freshMs'
+>
 
 interface Step {
   readonly at: number
@@ -53,8 +56,8 @@ export class LeasePace {
 
   /** A lease of an agent that brings so many chunks until then. */
   leaseMs(chunks: number): number {
-    const { leaseMs, maxLeaseMs } = this.#limits
-    const shortest = patience(leaseMs, this.#lateness.ms)
+    const { firstLeaseMs, leaseMs, maxLeaseMs } = this.#limits
+    const shortest = patience(this.#median === undefined ? firstLeaseMs : leaseMs, this.#lateness.ms)
     return Math.ceil(Math.min(maxLeaseMs, Math.max(shortest, LEASE_TIMES * chunks * (this.#median ?? 0))))
   }
 

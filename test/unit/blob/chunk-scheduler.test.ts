@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { planChunks } from '../../../src/blob/chunk-plan.ts'
 import {
+  type LeasesView,
   type RunView,
   type Snapshot,
   type SourceView,
@@ -9,6 +10,7 @@ import {
   scheduleRuns,
 } from '../../../src/blob/chunk-scheduler.ts'
 import { ChunkSet } from '../../../src/blob/chunk-set.ts'
+import { isSilent } from '../../../src/blob/late-policy.ts'
 
 const MIB = 1024 * 1024
 const plan = planChunks(400 * MIB) // 100 chunks of 4 MiB
@@ -43,7 +45,7 @@ function peer(id: string, given: Partial<SourceView> = {}): SourceView {
 }
 
 function run(id: number, next: number, end: number, given: Partial<RunView> = {}): RunView {
-  const slow = { ageMs: 1000, bytesPerSecond: MIB, silentMs: 0 }
+  const slow = { arrivedBytes: 0, ageMs: 1000, bytesPerSecond: MIB, silentMs: 0 }
   return { id, source: 'origin', kind: 'origin', isSpare: false, next, end, askedEnd: end, ...slow, ...given }
 }
 
@@ -70,6 +72,7 @@ function snapshot({ missing = () => true, held = () => false, wanted = [], waite
     ageMs: 1_000,
     riskLeft: Number.POSITIVE_INFINITY,
     leases: undefined,
+    sparesLeft: 10,
     peersBytesPerSecond: 1_000 * MIB,
     isWithResting: () => false,
     isReleased: () => true,
@@ -258,6 +261,43 @@ describe('scheduleRuns with peers', () => {
     const missing = (index: number): boolean => runs.some(({ next }) => next === index)
     const steps = scheduleRuns(snapshot({ sources, runs, missing, wanted: [3, 8, 20], waitedMs: 400 }))
     expect(steps).toEqual([start('b', 3, 4, 4, true), start('b', 8, 9, 9, true)])
+  })
+
+  it('asks for no slow chunk a second time where the other source is no faster, or where that was done often', () => {
+    const slow = { ageMs: 3_000, bytesPerSecond: 100 * 1024 }
+    const spares = (rate: number, given: Partial<RunView> = {}, sparesLeft = 1) =>
+      scheduleRuns(
+        snapshot({
+          sources: [peer('a', { bytesPerSecond: 100 * 1024 }), peer('b', { bytesPerSecond: rate })],
+          runs: [peerRun(1, 3, 4, { ...slow, ...given })],
+          missing: (index) => index === 3,
+          wanted: [3],
+          waitedMs: 2_000,
+          sparesLeft,
+        }),
+      ).filter((step) => step.type === 'start' && step.isSpare)
+    expect(spares(120 * 1024)).toEqual([])
+    expect(spares(MIB)).toHaveLength(1)
+    // most of it is here
+    expect(spares(MIB, { arrivedBytes: 3.9 * MIB })).toEqual([])
+    expect(spares(MIB, {}, 0)).toEqual([])
+    expect(spares(120 * 1024, { silentMs: 2_000 }, 0)).toHaveLength(1)
+    // too young to tell
+    expect(spares(MIB, { ageMs: 500 })).toEqual([])
+  })
+
+  it.each([
+    ['a fast one', { bytesPerSecond: 10 * MIB }, 0, 0, 400],
+    ['one that comes slowly', { bytesPerSecond: 64 * 1024 }, 0, 0, 1_000],
+    ['one that has brought nothing, as fast as the others are', { bytesPerSecond: 0 }, 64 * 1024, 0, 1_000],
+    ['one that has brought nothing, where no other has', { bytesPerSecond: 0 }, 0, 0, 400],
+    ['one that comes very slowly', { bytesPerSecond: 1 }, 0, 0, 1_500],
+    ['any, while this agent is late', { bytesPerSecond: 10 * MIB }, 0, 100, 700],
+  ])('takes %s for silent after a while', (_what, given, usualRate, lateMs, afterMs) => {
+    const view = peerRun(1, 3, 4, given)
+    const facts = { runs: [view], peersBytesPerSecond: usualRate, leases: { lateMs } as LeasesView }
+    expect(isSilent({ ...view, silentMs: afterMs - 1 }, facts)).toBe(false)
+    expect(isSilent({ ...view, silentMs: afterMs }, facts)).toBe(true)
   })
 
   it('divides what a slow peer would end last with', () => {

@@ -24,6 +24,7 @@ function firstOf(count: number, { ageMs, rate }: { ageMs: number; rate: number }
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0.5,
+    sparesLeft: 10,
     peersBytesPerSecond: rate,
     leases: undefined,
   }

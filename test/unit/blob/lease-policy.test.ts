@@ -57,7 +57,7 @@ function leases(given: Partial<LeasesView> = {}): LeasesView {
 }
 
 function originRun(next: number, end: number): RunView {
-  const rest = { askedEnd: end, ageMs: 500, silentMs: 0, bytesPerSecond: MIB, isSpare: false }
+  const rest = { arrivedBytes: 0, askedEnd: end, ageMs: 500, silentMs: 0, bytesPerSecond: MIB, isSpare: false }
   return { id: 1, source: 'origin', kind: 'origin', next, end, ...rest }
 }
 
@@ -76,6 +76,7 @@ function steps({ stateOf = () => 'missing', ...given }: Partial<Snapshot>): Step
     isReleased: () => true,
     isUndisputed: () => true,
     offset: 0,
+    sparesLeft: 10,
     peersBytesPerSecond: 0,
     leases: leases(),
     ...given,

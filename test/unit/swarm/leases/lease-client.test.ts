@@ -81,7 +81,7 @@ afterEach(() => {
 })
 
 describe('the wait for an answer', () => {
-  it('ends after 1.5 s, and the next nearest is asked', () => {
+  it('ends after 3 s, and the next nearest is asked', () => {
     world.ask()
     vi.advanceTimersByTime(CLIENT_LIMITS.answerMs - 1)
     expect(world.asked).toEqual([NEAR])
@@ -92,7 +92,7 @@ describe('the wait for an answer', () => {
   it('is longer while this agent itself is late, and has an end', () => {
     world.lateness.ms = 500
     world.ask()
-    vi.advanceTimersByTime(2_900)
+    vi.advanceTimersByTime(CLIENT_LIMITS.answerMs + 1_400)
     expect(world.asked).toEqual([NEAR])
     world.lateness.ms = 1e9
     vi.advanceTimersByTime(100)
@@ -103,13 +103,13 @@ describe('the wait for an answer', () => {
 
   it('is longer for a coordinator that took its time before, also when its answer came too late', () => {
     world.ask()
-    vi.advanceTimersByTime(2_000)
+    vi.advanceTimersByTime(3_500)
     expect(world.coordinator).toBe(NEXT)
     world.answer(NEAR)
     world.answer(NEXT, [{ from: 0, to: 1 }])
     world.ask()
     expect(world.coordinator).toBe(NEAR)
-    vi.advanceTimersByTime(3_900)
+    vi.advanceTimersByTime(6_900)
     expect(world.coordinator).toBe(NEAR)
     vi.advanceTimersByTime(200)
     expect(world.coordinator).toBe(NEXT)
@@ -126,7 +126,7 @@ describe('a coordinator that always answers, and grants nothing', () => {
     }
   }
 
-  it('is left after 5 s in which nothing came, then the next one, then this agent answers itself', () => {
+  it('is left after 15 s in which nothing came, then the next one, then this agent answers itself', () => {
     goOn(CLIENT_LIMITS.barrenMs)
     expect(new Set(world.asked)).toEqual(new Set([NEAR]))
     goOn(CLIENT_LIMITS.barrenMs)
@@ -145,7 +145,7 @@ describe('a coordinator that always answers, and grants nothing', () => {
   })
 
   it('is kept for longer by an agent that is late itself', () => {
-    world.lateness.ms = 2_000
+    world.lateness.ms = 10_000
     goOn(2 * CLIENT_LIMITS.barrenMs)
     expect(new Set(world.asked)).toEqual(new Set([NEAR]))
     goOn(2 * CLIENT_LIMITS.barrenMs)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LEASE_LIMITS } from '../../../../src/swarm/leases/lease-limits.ts'
 import { LeasePace } from '../../../../src/swarm/leases/lease-pace.ts'
 
-const LIMITS = { ...LEASE_LIMITS, startOut: 4, maxOut: 512, aheadMs: 250 }
+const LIMITS = { ...LEASE_LIMITS, startOut: 4, maxOut: 512, aheadMs: 250, firstLeaseMs: 8_000, leaseMs: 3_000 }
 
 /** `perSecond` chunks come one after the other for so long. @returns the time then */
 function bring(pace: LeasePace, init: { from: number; perSecond: number; ms: number; chunkMs: number }): number {
@@ -59,9 +59,17 @@ describe('how many chunks are out', () => {
   })
 })
 
+it('as long as nothing has come, nobody knows how long a chunk takes', () => {
+  const pace = new LeasePace(LIMITS)
+  expect(pace.leaseMs(1)).toBe(8_000)
+  pace.brought({ leaseMs: 20, chunkMs: 20 }, 0)
+  expect(pace.leaseMs(1)).toBe(3_000)
+})
+
 it('a coordinator that is late itself gives everybody more time', () => {
   const lateness = { ms: 0 }
   const pace = new LeasePace(LIMITS, lateness)
+  pace.brought({ leaseMs: 20, chunkMs: 20 }, 0)
   expect([pace.leaseMs(1), pace.lateMs(1), pace.freshMs]).toEqual([3_000, 1_000, 3_000])
   lateness.ms = 500
   expect([pace.leaseMs(1), pace.lateMs(1), pace.freshMs]).toEqual([4_500, 2_500, 4_500])

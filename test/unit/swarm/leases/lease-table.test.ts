@@ -74,7 +74,7 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 
 describe('leases of one blob', () => {
   it('give agents that start together different chunks, each its first choice that is left, and one each', () => {
-    const world = new Table(128, { startOut: 4, leaseMs: 3_000 })
+    const world = new Table(128, { startOut: 4, firstLeaseMs: 3_000, leaseMs: 3_000 })
     for (const name of names(16)) world.ask(name)
     expect(world.answers.map(({ agent, lease }) => [agent, chunksOf(lease)])).toEqual([
       ['agent 0', [0]],
@@ -154,14 +154,14 @@ describe('leases of one blob', () => {
   })
 
   it('answer one ask of each agent: a new one takes the place of that which waits', () => {
-    const world = new Table(8, { startOut: 4, pendingMs: 600, leaseMs: 3_000 })
+    const world = new Table(8, { startOut: 4, pendingMs: 600, firstLeaseMs: 3_000, leaseMs: 3_000 })
     for (const name of names(4)) world.ask(name)
     for (let turn = 0; turn < 5; turn++) expect(world.ask('late')).toEqual([])
     expect(world.pass(2_000).filter(({ agent }) => agent === 'late')).toHaveLength(1)
   })
 
   it('are renewed while their chunk is being fetched, but not for ever', () => {
-    const world = new Table(2, { leaseMs: 3_000, maxLeaseMs: 30_000, memberMs: 10_000 })
+    const world = new Table(2, { firstLeaseMs: 3_000, leaseMs: 3_000, maxLeaseMs: 30_000, memberMs: 10_000 })
     world.ask('slow', { gaps: [{ from: 0, to: 1 }] })
     world.ask('b', { gaps: [{ from: 1, to: 2 }] })
     for (let second = 0; second < 20; second++) {
@@ -177,7 +177,7 @@ describe('leases of one blob', () => {
   })
 
   it('run out, and the chunk goes to another; what the late one brings after all is no fault', () => {
-    const world = new Table(1, { leaseMs: 3_000, memberMs: 10_000 })
+    const world = new Table(1, { firstLeaseMs: 3_000, leaseMs: 3_000, memberMs: 10_000 })
     world.ask('silent')
     world.ask('b', { most: 0 })
     world.pass(3_000)
@@ -236,7 +236,7 @@ describe('leases of one blob', () => {
   })
 
   it('are given a second time when they are late and nothing else is left, once', () => {
-    const world = new Table(2, { startOut: 4, lateMs: 1_000, leaseMs: 3_000, pendingMs: 600 })
+    const world = new Table(2, { startOut: 4, lateMs: 1_000, firstLeaseMs: 3_000, leaseMs: 3_000, pendingMs: 600 })
     for (const name of names(4)) world.ask(name)
     expect(world.table.out).toBe(2)
     const answers = [...world.pass(550)]
@@ -343,7 +343,7 @@ describe('an agent that joins late', () => {
 
 describe('agents that take leases and bring nothing', () => {
   it('get one chunk at a time, less and less often, and full measure again when they bring some', () => {
-    const world = new Table(1_000, { leaseMs: 3_000, minPenaltyMs: 1_000, maxPenaltyMs: 30_000 })
+    const world = new Table(1_000, { firstLeaseMs: 3_000, leaseMs: 3_000, minPenaltyMs: 1_000, maxPenaltyMs: 30_000 })
     world.ask('b', { most: 0 })
     world.ask('liar')
     const grantsPer = (seconds: number): number => {
@@ -361,7 +361,7 @@ describe('agents that take leases and bring nothing', () => {
   })
 
   it('cannot take everything by saying that they fetch it', () => {
-    const world = new Table(1_000, { startOut: 4, leaseMs: 3_000, maxLeaseMs: 30_000 })
+    const world = new Table(1_000, { startOut: 4, firstLeaseMs: 3_000, leaseMs: 3_000, maxLeaseMs: 30_000 })
     world.ask('liar', { fetching: [{ from: 0, to: 1_000 }], gaps: [], most: 0 })
     expect(world.table.out).toBeLessThanOrEqual(4)
     for (const name of names(3)) world.ask(name)
