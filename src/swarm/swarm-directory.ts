@@ -278,6 +278,7 @@ export class SwarmDirectory implements Swarm {
 
   #onMessage(peer: string, message: WireMessage): void | Promise<void> {
     if (this.#components.ledger.isBanned(peer)) return undefined
+    this.#leases.asks.heard(peer)
     switch (message.type) {
       case 'want':
         this.#wants.want(peer, { digest: message.digest, registry: message.registry })

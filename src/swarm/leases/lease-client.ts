@@ -42,6 +42,8 @@ export interface LeaseClientComponents {
 export interface LeaseClientLimits {
   /** Longer than a coordinator lets an ask wait; of one that took its time before, or by an agent that is late itself, more is put up with. */
   readonly answerMs: number
+  /** The same for one that has said something else meanwhile: behind slow links answers take long. */
+  readonly aliveMs: number
   readonly maxAnswerMs: number
   /** After so many that do not answer this agent answers itself. */
   readonly maxSilent: number
@@ -56,7 +58,8 @@ export interface LeaseClientLimits {
 }
 
 export const CLIENT_LIMITS: LeaseClientLimits = {
-  answerMs: 3_000,
+  answerMs: 1_500,
+  aliveMs: 4_000,
   maxAnswerMs: 8_000,
   maxSilent: 2,
   avoidMs: 30_000,
@@ -229,10 +232,18 @@ export class LeaseClient {
     const due = this.#components.clock() + ms
     const onTime = (): void => {
       // this agent was busy: the answer may be here, unread
-      if (this.#components.clock() - due > BUSY_MS) this.#wait(BUSY_MS)
+      const now = this.#components.clock()
+      if (now - due > BUSY_MS || this.#mayBeOnItsWay(now)) this.#wait(BUSY_MS)
       else if (this.#coordinator !== undefined) this.#failed(this.#coordinator)
     }
     this.#timer = setTimeout(onTime, ms).unref()
+  }
+
+  /** The coordinator is there: it has said something since it was asked, and not long ago. */
+  #mayBeOnItsWay(now: number): boolean {
+    const { answerMs, aliveMs } = this.#limits
+    if (this.#coordinator === undefined || now - this.#askedAt >= aliveMs) return false
+    return this.#components.answerTimes.wasHeardSince(this.#coordinator, Math.max(this.#askedAt, now - answerMs))
   }
 
   #failed(peer: string): void {

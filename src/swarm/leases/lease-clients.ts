@@ -63,6 +63,11 @@ export class LeaseClients {
     entry.client.close()
   }
 
+  /** The peer has said something, whatever it is. */
+  heard(peer: string): void {
+    if (this.#entries.size > 0) this.#answerTimes.heard(peer, this.#components.clock())
+  }
+
   met(peer: string): void {
     for (const client of this.#clients()) client.met(peer)
   }

@@ -19,6 +19,7 @@ class World {
   readonly leases: Lease[] = []
   readonly named: string[] = []
   readonly lateness = { ms: 0 }
+  readonly answerTimes = new AnswerTimes()
   readonly client: LeaseClient
   #serial = 0
 
@@ -39,7 +40,7 @@ class World {
         askSelf: (message) => void ask(SELF, message),
         clock: () => Date.now(),
         lateness: this.lateness,
-        answerTimes: new AnswerTimes(),
+        answerTimes: this.answerTimes,
         metrics: { coordinatorChanged: () => {} },
         leased: (lease) => this.leases.push(lease),
         named: (peers) => this.named.push(...peers),
@@ -81,7 +82,7 @@ afterEach(() => {
 })
 
 describe('the wait for an answer', () => {
-  it('ends after 3 s, and the next nearest is asked', () => {
+  it('ends after 1.5 s, and the next nearest is asked', () => {
     world.ask()
     vi.advanceTimersByTime(CLIENT_LIMITS.answerMs - 1)
     expect(world.asked).toEqual([NEAR])
@@ -101,15 +102,32 @@ describe('the wait for an answer', () => {
     expect(world.coordinator).toBe(SELF)
   })
 
+  it('is longer for a coordinator that goes on saying other things, and has an end', () => {
+    world.ask()
+    vi.advanceTimersByTime(1_000)
+    world.answerTimes.heard(NEAR, Date.now())
+    vi.advanceTimersByTime(1_400)
+    expect(world.asked).toEqual([NEAR])
+    vi.advanceTimersByTime(300)
+    expect(world.asked).toEqual([NEAR, NEXT])
+    for (let passed = 0; passed < 4_000; passed += 500) {
+      expect(world.coordinator).toBe(NEXT)
+      world.answerTimes.heard(NEXT, Date.now())
+      vi.advanceTimersByTime(500)
+    }
+    vi.advanceTimersByTime(200)
+    expect(world.coordinator).not.toBe(NEXT)
+  })
+
   it('is longer for a coordinator that took its time before, also when its answer came too late', () => {
     world.ask()
-    vi.advanceTimersByTime(3_500)
+    vi.advanceTimersByTime(2_000)
     expect(world.coordinator).toBe(NEXT)
     world.answer(NEAR)
     world.answer(NEXT, [{ from: 0, to: 1 }])
     world.ask()
     expect(world.coordinator).toBe(NEAR)
-    vi.advanceTimersByTime(6_900)
+    vi.advanceTimersByTime(3_900)
     expect(world.coordinator).toBe(NEAR)
     vi.advanceTimersByTime(200)
     expect(world.coordinator).toBe(NEXT)
