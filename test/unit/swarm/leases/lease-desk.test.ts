@@ -108,7 +108,7 @@ it('an agent is told who brought what it lacks, where it does not hear from all 
   world = new World({ metByAll: 3 })
   const all = [{ from: 0, to: 8 }]
   for (const peer of ['a', 'b', 'c']) world.ask(peer, 'r', all, { most: 1 })
-  world.now += 600
+  world.now += 4_100
   for (const [at, peer] of ['a', 'b', 'c'].entries()) {
     const gaps = [
       { from: 0, to: at },
