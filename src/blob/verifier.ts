@@ -3,7 +3,8 @@
  * Owns: which chunks are verified, and how far the running digest has come. Called by `Transfer` alone.
  *
  * A chunk whose source is believed until the whole digest is known gets both hashes from one reading. Any other one is
- * checked by itself before it is appended, so that wrong bytes never spoil the running digest.
+ * checked by itself before it is appended, so that wrong bytes never spoil the running digest; the first one in the blob
+ * before the others, for a reader may wait for it. Nobody waits for the log.
  */
 import type { Digest } from '../oci/digest.ts'
 import type { ChunkHash, PartialBlob } from './ports.ts'
@@ -31,8 +32,10 @@ export class Verifier {
   /** On disk and not yet hashed. */
   readonly #pending = new Map<number, Ground>()
   readonly #verified = new Map<number, ChunkHash>()
-  /** What is being read from disk now. */
+  /** What is being read from disk now, or written to the log. */
   readonly #jobs = new Set<Promise<unknown>>()
+  /** Why the log can't be written. */
+  #failure: { readonly error: unknown } | undefined
   #appended = 0
   #isAppending = false
   #isForgetting = false
@@ -79,7 +82,10 @@ export class Verifier {
         this.#untilOver(this.#check(signal)),
       ])
       for (const end of ends) if (end.status === 'rejected') throw end.reason
-      return await this.#partial.finishDigest()
+      const digest = await this.#partial.finishDigest()
+      await this.#settled()
+      if (this.#failure !== undefined) throw this.#failure.error
+      return digest
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
@@ -93,7 +99,7 @@ export class Verifier {
     if (this.#appended === this.#partial.plan.count) return false
     this.#isForgetting = true
     try {
-      while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs)
+      await this.#settled()
       if (this.#appended === this.#partial.plan.count) return false
       for (const index of indexes) {
         this.#pending.delete(index)
@@ -123,6 +129,7 @@ export class Verifier {
     const { count } = this.#partial.plan
     while (this.#appended < count) {
       signal.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure.error
       if (this.#isOver) return
       const next = this.#appended
       const known = this.#verified.get(next)
@@ -136,7 +143,7 @@ export class Verifier {
       await this.#job(async () => {
         const hash = await this.#partial.appendToDigest(next, known)
         this.#appended = next + 1
-        if (isNew) await this.#accept(next, hash, 'own')
+        if (isNew) this.#accept(next, hash, 'own')
       })
       this.#isAppending = false
     }
@@ -146,9 +153,9 @@ export class Verifier {
   async #check(signal: AbortSignal): Promise<void> {
     for (;;) {
       const isAborted = signal.aborted
-      const found = [...this.#pending].find(([index, ground]) => isAborted || !this.#isForDigest(index, ground))
+      const found = this.#firstToCheck(isAborted)
       if (found === undefined || (this.#isForgetting && !isAborted)) {
-        if (this.#isOver || isAborted) return
+        if (this.#isOver || isAborted) return await this.#settled()
         await this.#wake.promise
         continue
       }
@@ -156,10 +163,19 @@ export class Verifier {
       this.#pending.delete(index)
       await this.#job(async () => {
         const hash = await this.#partial.hashChunk(index)
-        if (this.#isGood(index, hash, ground)) await this.#accept(index, hash, ground)
+        if (this.#isGood(index, hash, ground)) this.#accept(index, hash, ground)
         else this.#events.rejected(index, hash, ground)
       })
     }
+  }
+
+  #firstToCheck(isAborted: boolean): readonly [number, Ground] | undefined {
+    let first: readonly [number, Ground] | undefined
+    for (const [index, ground] of this.#pending) {
+      if (first !== undefined && first[0] < index) continue
+      if (isAborted || !this.#isForDigest(index, ground)) first = [index, ground]
+    }
+    return first
   }
 
   /** It comes in order, and needs no check before it is appended. */
@@ -172,11 +188,20 @@ export class Verifier {
     return ground === 'word' ? this.#events.accepts(index, hash) : ground.logged === hash
   }
 
-  async #accept(index: number, hash: ChunkHash, ground: Ground): Promise<void> {
+  #accept(index: number, hash: ChunkHash, ground: Ground): void {
     this.#verified.set(index, hash)
     const isSure = this.#events.verified(index, hash, ground)
     this.#notify()
-    await this.#partial.logChunk(index, hash, { isSure })
+    void this.#job(() => this.#log(index, hash, isSure))
+  }
+
+  async #log(index: number, hash: ChunkHash, isSure: boolean): Promise<void> {
+    try {
+      await this.#partial.logChunk(index, hash, { isSure })
+    } catch (error) {
+      this.#failure ??= { error }
+      this.#notify()
+    }
   }
 
   async #job(work: () => Promise<void>): Promise<void> {
@@ -187,6 +212,10 @@ export class Verifier {
     } finally {
       this.#jobs.delete(job)
     }
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs)
   }
 
   async #untilOver(loop: Promise<void>): Promise<void> {

@@ -318,7 +318,7 @@ describe('a partial blob', () => {
   })
 
   it('is not given to a client that the origin refuses', async () => {
-    const agent = await startAgent()
+    const agent = await startAgent({ origin: { rememberAccess: '0s' } })
     const digest = origin.addBlob(LARGE)
     await leaveHalf(agent, digest)
     await agent.restart()
