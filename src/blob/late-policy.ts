@@ -5,9 +5,14 @@ import type { OriginPolicy } from './origin-policy.ts'
 import type { PeerPolicy } from './peer-policy.ts'
 import type { PlannedRun, RunDraft } from './run-draft.ts'
 
-/** A peer that sends nothing for so long is left; sooner when a reader waits for it and somebody else could help. */
+/**
+ * A peer that sends nothing for so long is left; sooner when a reader waits for it and somebody else could help. But not before it was
+ * silent for so many times what counts as silence.
+ */
 const STALL_MS = 3_000
 const STALL_IN_NEED_MS = 1_500
+const STALL_TIMES = 2
+const MAX_STALL_MS = 6_000
 /** So long the origin may be silent while peers have what it was to send. Without them its own deadlines hold. */
 const ORIGIN_STALL_MS = 3_000
 /** A reader that waited so long gets its chunk from a second source if the first one will not bring it soon. */
@@ -41,7 +46,9 @@ export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
     if (run.view.silentMs < STALL_IN_NEED_MS) continue
     const isAwaited = isAllAwaited || wanted.some(({ chunk }) => run.next <= chunk && chunk < run.end)
     const isReplaceable = sources.some(({ kind, id }) => kind === 'origin' || (id !== run.source && peers.areThere))
-    if (run.view.silentMs >= (isAwaited && isReplaceable ? STALL_IN_NEED_MS : STALL_MS)) draft.giveUp(run)
+    const stallMs = isAwaited && isReplaceable ? STALL_IN_NEED_MS : STALL_MS
+    const usualMs = Math.min(MAX_STALL_MS, STALL_TIMES * silenceMs(run.view, draft.snapshot))
+    if (run.view.silentMs >= Math.max(stallMs, usualMs)) draft.giveUp(run)
   }
 }
 
@@ -82,13 +89,15 @@ function bringSpare(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy, la
 }
 
 /** Nothing has come from it for longer than its rate or that of the others, and how late this agent itself is, explain. */
-export function isSilent({ silentMs, bytesPerSecond }: RunView, snapshot: SilenceFacts): boolean {
-  if (silentMs < SILENT_MS.min) return false
-  const { runs, peersBytesPerSecond, leases } = snapshot
+export function isSilent(view: RunView, snapshot: SilenceFacts): boolean {
+  return view.silentMs >= SILENT_MS.min && view.silentMs >= silenceMs(view, snapshot)
+}
+
+function silenceMs({ bytesPerSecond }: RunView, { runs, peersBytesPerSecond, leases }: SilenceFacts): number {
   const usualRate = peersBytesPerSecond / Math.max(1, runs.length)
   const slowest = Math.min(...[bytesPerSecond, usualRate].filter((rate) => rate > 0))
   const baseMs = Math.min(SILENT_MS.max, Math.max(SILENT_MS.min, (SILENT_BYTES * 1_000) / slowest))
-  return silentMs >= patience(baseMs, leases?.lateMs ?? 0)
+  return patience(baseMs, leases?.lateMs ?? 0)
 }
 
 function isLate(draft: RunDraft, run: PlannedRun, view: RunView, chunk: number): boolean {

@@ -234,6 +234,23 @@ describe('scheduleRuns with peers', () => {
     expect(scheduleRuns(snapshot({ sources: [peer('a')], runs }))[0]).toEqual({ type: 'give-up', run: 1 })
   })
 
+  it.each([
+    ['sooner when a reader waits for it', { wanted: [3] }, 10 * MIB, 1_500],
+    ['later where all of them are slow', { wanted: [3], peersBytesPerSecond: 64 * 1024 }, 64 * 1024, 2_000],
+    ['at most after six seconds', { leases: { lateMs: 1e9 } as LeasesView }, 1, 6_000],
+  ])('leaves a silent peer %s', (_how, given, bytesPerSecond, afterMs) => {
+    const gaveUp = (silentMs: number) =>
+      scheduleRuns(
+        snapshot({
+          sources: [peer('a'), peer('b')],
+          runs: [peerRun(1, 3, 5, { silentMs, bytesPerSecond })],
+          waitedMs: 100,
+          ...given,
+        }),
+      ).some(({ type }) => type === 'give-up')
+    expect([gaveUp(afterMs - 1), gaveUp(afterMs)]).toEqual([false, true])
+  })
+
   it('asks no peer for a late chunk that was asked before and has never brought anything', () => {
     const late = { ageMs: 1_000, silentMs: 500, source: 'a' }
     const mute = { ageMs: 300, silentMs: 300, bytesPerSecond: 0, source: 'b' }
