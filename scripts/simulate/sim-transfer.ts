@@ -427,20 +427,20 @@ export class SimTransfer implements SimContent {
   #takeTurn(running: Running, peer: SimHost, bytes: number): void {
     const { network, events } = this.#world
     running.isWaiting = true
-    const leave = peer.turns.take(`${this.#layer.index} ${running.first}`, () => {
+    const leave = peer.turns.take(`${this.#layer.index} ${running.first}`, this.#host.id, () => {
       running.isWaiting = false
-      events.after(LANE_TURNS.takesMs, () => leave())
+      events.after(Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs), () => leave?.())
       if (!running.isOver) running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
     })
     const giveBack = running.release
     running.release = () => {
-      leave()
+      leave?.()
       giveBack()
     }
     if (!running.isWaiting) return
-    events.after(LANE_TURNS.waitMs, () => {
+    events.after(leave === undefined ? 0 : LANE_TURNS.waitMs, () => {
       if (!running.isWaiting || running.isOver) return
-      leave()
+      leave?.()
       events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running, CROWDED))
     })
   }
@@ -469,7 +469,7 @@ export class SimTransfer implements SimContent {
     run.lastByteAt = this.#world.events.now
     if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
     const before = run.next
-    this.#leases.progressed(before, bytes, run.source.source.kind)
+    if (!run.isSpare) this.#leases.progressed(before, bytes, run.source.source.kind)
     let rest = bytes
     while (rest > 0 && run.next < run.end) {
       const isKept = run.isSpare || this.#chunks.of(run.next) !== 'absent'
@@ -552,6 +552,7 @@ export class SimTransfer implements SimContent {
     this.#cancel(running)
     this.#runs.delete(run.id)
     if (run.next > first) run.source.brought(run.received, this.#world.events.now - run.startedAt)
+    if (!run.isCut) run.source.answered()
     this.#leave(run)
     this.#schedule()
   }

@@ -93,9 +93,11 @@ export function isSilent(view: RunView, snapshot: SilenceFacts): boolean {
   return view.silentMs >= SILENT_MS.min && view.silentMs >= silenceMs(view, snapshot)
 }
 
-function silenceMs({ bytesPerSecond }: RunView, { runs, peersBytesPerSecond, leases }: SilenceFacts): number {
+function silenceMs(view: RunView, { runs, peersBytesPerSecond, leases }: SilenceFacts): number {
   const usualRate = peersBytesPerSecond / Math.max(1, runs.length)
-  const slowest = Math.min(...[bytesPerSecond, usualRate].filter((rate) => rate > 0))
+  // as long as something came
+  const ownRate = (view.bytesPerSecond * view.ageMs) / Math.max(1, view.ageMs - view.silentMs)
+  const slowest = Math.min(...[ownRate, usualRate].filter((rate) => rate > 0))
   const baseMs = Math.min(SILENT_MS.max, Math.max(SILENT_MS.min, (SILENT_BYTES * 1_000) / slowest))
   return patience(baseMs, leases?.lateMs ?? 0)
 }

@@ -34,6 +34,7 @@ export class LeaseBook {
   #members = 1
   #cameAt: number
   #progress = 0
+  #progressedAt = Number.NEGATIVE_INFINITY
   #heardAt = Number.NEGATIVE_INFINITY
   #withoutLeave = 0
   #allWithoutLeave = 0
@@ -66,7 +67,7 @@ export class LeaseBook {
     this.#progress += bytes
     if (this.#progress < PROGRESS_BYTES) return
     this.#progress = 0
-    this.#cameAt = this.#clock()
+    this.#progressedAt = this.#clock()
   }
 
   /** A peer has more than before. */
@@ -103,7 +104,7 @@ export class LeaseBook {
       mayAsk: isSettled && !this.#isAsking && this.#pauseUntil <= now,
       isOwing: this.#owed.size > 0,
       members: this.#members,
-      quietMs: now - this.#cameAt,
+      quietMs: now - Math.max(this.#cameAt, this.#progressedAt),
       unheardMs: now - this.#heardAt,
       withoutLeave: this.#withoutLeave,
       allWithoutLeave: this.#allWithoutLeave,

@@ -81,7 +81,7 @@ export class PeerPolicy {
     if (run !== undefined) return run.kind === 'peer'
     if (!this.areThere || !this.#draft.isOpen(chunk) || !this.canBring(chunk)) return false
     if (this.#hasOrigin && !snapshot.isUndisputed(chunk)) return false
-    const able = this.#peers.filter((peer) => peer.gives(chunk) && !(peer.isSlow && this.#hasOrigin))
+    const able = this.#peers.filter((peer) => peer.has(chunk) && !(peer.isSlow && this.#hasOrigin))
     const free = this.#bestOf(this.#freeOf(able), chunk)
     if (free !== undefined) {
       this.#start(free, chunk, Number.POSITIVE_INFINITY)

@@ -229,7 +229,7 @@ export class RunSet {
       run.lastByteAt = clock()
       const bytes = bytesOf(batch)
       if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
-      this.#components.hooks.progressed(run, before, bytes)
+      if (!run.isSpare) this.#components.hooks.progressed(run, before, bytes)
       if (run.next > before && run.askedEnd > run.end) this.#components.hooks.moved()
       // A body that is to be read to its end is, so that its connection can be used again.
       if (run.next >= run.end && run.end < run.askedEnd) return

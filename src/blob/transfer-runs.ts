@@ -346,6 +346,7 @@ export class TransferRuns {
   #judge(run: Run, first: number, failure: unknown): void {
     const now = this.#components.clock()
     if (run.next > first) run.source.brought(run.received, now - run.startedAt)
+    if (failure === undefined && !run.isCut) run.source.answered()
     if (failure === undefined || this.#stopped || run.isCut || run.next >= run.end) return
     const error = toShoalError(failure)
     if (hasCode(error, 'STORE_FULL', 'STORE_FAILED')) {

@@ -18,6 +18,8 @@ const STALL_REST_MS = 2_000
 const MAX_BUSY = 8
 /** What a peer gives to others just now it is asked for again after so long. They have it sooner, maybe. */
 const CROWDED_MS = 500
+/** So often it may say so of one chunk until it does not count as having it, and of any in a row, having brought nothing, until it is left. */
+const MAX_CROWDED = { ofChunk: 12, inRow: 24 } as const
 /** Failures in a row without a chunk gained after which a peer is left. */
 const MAX_FAILURES = 2
 /**
@@ -54,8 +56,9 @@ export class TransferSource {
   #isDoubted = false
   /** Chunks that it turned out not to have. */
   readonly #lacks = new Set<number>()
-  /** Chunks that it gives to others just now, with the time from which on it may be asked for them. */
-  readonly #crowded = new Map<number, number>()
+  /** Chunks that it gave to others when it was asked, with the time from which on it may be asked again. */
+  readonly #crowded = new Map<number, { until: number; times: number }>()
+  #crowdedInRow = 0
 
   constructor(source: ChunkSource, key: string) {
     this.source = source
@@ -70,7 +73,8 @@ export class TransferSource {
 
   /** When something may be asked of it that may not be asked now. */
   wakeTimes(now: number): number[] {
-    return [this.#restUntil, ...this.#crowded.values()].filter((time) => time > now)
+    const crowded = this.#crowded.values().map(({ until }) => until)
+    return [this.#restUntil, ...crowded].filter((time) => time > now)
   }
 
   has(index: number): boolean {
@@ -79,7 +83,7 @@ export class TransferSource {
 
   /** It has the chunk and may be asked for it now. */
   gives(index: number, now: number): boolean {
-    return (this.#crowded.get(index) ?? now) <= now && this.has(index)
+    return (this.#crowded.get(index)?.until ?? now) <= now && this.has(index)
   }
 
   isUsable(now: number): boolean {
@@ -129,7 +133,7 @@ export class TransferSource {
     this.#busy = 0
     // Where everybody's links are full, now and then one is late.
     this.#late = Math.max(0, this.#late - 1)
-    this.#stalls = Math.max(0, this.#stalls - MADE_UP)
+    this.#crowdedInRow = 0
     this.peer?.report({ type: 'delivered', bytes, ms })
   }
 
@@ -144,6 +148,11 @@ export class TransferSource {
     this.#stalls += 1
     this.#restUntil = now + STALL_REST_MS * this.#stalls
     return this.#stalls >= MAX_STALLS
+  }
+
+  /** A run ended as it should. */
+  answered(): void {
+    this.#stalls = Math.max(0, this.#stalls - MADE_UP)
   }
 
   /** A chunk that it brought is what it should be. */
@@ -196,8 +205,7 @@ export class TransferSource {
       return
     }
     if (hasCode(error, 'PEER_CROWDED')) {
-      this.#forgetCrowds(now)
-      this.#crowded.set(from, now + CROWDED_MS)
+      this.#wasCrowded(from, now, error)
       return
     }
     const isResting = this.#restUntil > now
@@ -218,8 +226,12 @@ export class TransferSource {
     if (this.#failures >= MAX_FAILURES || hasCode(error, 'PEER_MISBEHAVED', 'DIGEST_MISMATCH')) this.error = error
   }
 
-  #forgetCrowds(now: number): void {
-    for (const [index, until] of this.#crowded) if (until <= now) this.#crowded.delete(index)
+  #wasCrowded(index: number, now: number, error: ShoalError): void {
+    const times = (this.#crowded.get(index)?.times ?? 0) + 1
+    this.#crowded.set(index, { until: now + CROWDED_MS, times })
+    if (times >= MAX_CROWDED.ofChunk) this.#lacks.add(index)
+    this.#crowdedInRow += 1
+    if (this.#crowdedInRow >= MAX_CROWDED.inRow) this.error = error
   }
 }
 

@@ -153,9 +153,11 @@ export class Verifier {
   async #check(signal: AbortSignal): Promise<void> {
     for (;;) {
       const isAborted = signal.aborted
+      if (this.#failure !== undefined && !isAborted) return
       const found = this.#firstToCheck(isAborted)
       if (found === undefined || (this.#isForgetting && !isAborted)) {
-        if (this.#isOver || isAborted) return await this.#settled()
+        if (isAborted) return await this.#settled()
+        if (this.#isOver) return
         await this.#wake.promise
         continue
       }

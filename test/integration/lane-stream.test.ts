@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { chunkEnd, chunkStart, planChunks } from '../../src/blob/chunk-plan.ts'
 import { createLaneCertificate } from '../../src/swarm/lane/lane-certificate.ts'
 import { LaneClient } from '../../src/swarm/lane/lane-client.ts'
 import { LaneServer } from '../../src/swarm/lane/lane-server.ts'
@@ -99,9 +100,11 @@ it.each(['none', 'closed'] as const)('carries the same exchange where the port i
   const { client, content, peer, counts, sent } = agents
   const digest = content.add(CONTENT, REGISTRY)
   expect((await collect(client, laneRequest(digest), { peer })).bytes.equals(CONTENT)).toBe(true)
-  const starts = Array.from({ length: 12 }, (_, index) => index * 250_000)
+  const plan = planChunks(CONTENT.length)
   const parts = await Promise.all(
-    starts.map((start) => collect(client, laneRequest(digest, start, start + 250_000), { peer })),
+    Array.from({ length: plan.count }, (_, index) =>
+      collect(client, laneRequest(digest, chunkStart(plan, index), chunkEnd(plan, index)), { peer }),
+    ),
   )
   expect(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(CONTENT)).toBe(true)
   expect(counts).toEqual({ lane: 0, stream: 2 * CONTENT.length })

@@ -12,9 +12,9 @@ const RETRY_AFTER_SECONDS = '1'
 
 /**
  * So many are given the same chunk at once, and so long others wait for their turn: a peer that hears nothing for longer takes it for a stall.
- * Who takes its time keeps nobody else from it for long.
+ * Who takes more time than this, or than a slow link needs for it, keeps nobody else from it any longer.
  */
-export const LANE_TURNS = { most: 3, waitMs: 250, takesMs: 5_000 } as const
+export const LANE_TURNS = { most: 3, waitMs: 250, takesMs: 5_000, bytesPerMs: 256 } as const
 
 /** `cut`: the body could not be completed, or the peer left. */
 export type LaneOutcome = 'served' | 'lacked' | 'busy' | 'refused' | 'cut'
@@ -67,7 +67,7 @@ export class LaneRoutes {
         return 'refused'
       }
       if (!isHere(blob, range ?? { start: 0, end: blob.size })) return lacking(response, 409)
-      using turn = await this.#turn(blob, range, options)
+      using turn = await this.#turn(peer, blob, range, options)
       if (turn === undefined) {
         refuse(response, 429, { [CROWDED_HEADER]: 'range' })
         return 'busy'
@@ -79,11 +79,17 @@ export class LaneRoutes {
   }
 
   /** @returns undefined when too many others are given it */
-  async #turn(blob: SharedBlob, range: ByteRange | undefined, { signal }: Abortable): Promise<Disposable | undefined> {
+  async #turn(
+    peer: string,
+    blob: SharedBlob,
+    range: ByteRange | undefined,
+    { signal }: Abortable,
+  ): Promise<Disposable | undefined> {
     const plan = planChunks(blob.size)
     if (range === undefined || plan.count === 1) return { [Symbol.dispose]: () => {} }
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const leave = this.#turns.take(`${blob.digest} ${chunkAt(plan, range.start)}`, () => resolve(true))
+    const leave = this.#turns.take(`${blob.digest} ${chunkAt(plan, range.start)}`, peer, () => resolve(true))
+    if (leave === undefined) return undefined
     const timer = setTimeout(() => resolve(false), LANE_TURNS.waitMs)
     const onAbort = (): void => resolve(false)
     signal.addEventListener('abort', onAbort, { once: true })
@@ -94,7 +100,8 @@ export class LaneRoutes {
       leave()
       return undefined
     }
-    const slow = setTimeout(leave, LANE_TURNS.takesMs).unref()
+    const mostMs = Math.max(LANE_TURNS.takesMs, (range.end - range.start) / LANE_TURNS.bytesPerMs)
+    const slow = setTimeout(leave, mostMs).unref()
     return {
       [Symbol.dispose]: () => {
         clearTimeout(slow)

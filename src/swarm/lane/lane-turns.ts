@@ -13,12 +13,15 @@ export class LaneTurns {
 
   /**
    * @param what names the stretch
+   * @param peer who asks for it: it has one turn, or place, at a time
    * @param begin called when it is its turn, maybe at once
-   * @returns gives the turn back, or the place among those who wait; to be called in any case, more than once does no harm
+   * @returns gives the turn back, or the place among those who wait; to be called in any case, more than once does no harm. Undefined: it has one already
    */
-  take(what: string, begin: () => void): () => void {
-    const stretch = this.#stretches.get(what) ?? { given: 0, waiting: new Set() }
+  take(what: string, peer: string, begin: () => void): (() => void) | undefined {
+    const stretch = this.#stretches.get(what) ?? { given: 0, waiting: new Set(), peers: new Set() }
+    if (stretch.peers.has(peer)) return undefined
     this.#stretches.set(what, stretch)
+    stretch.peers.add(peer)
     let state: 'waiting' | 'given' | 'over' = 'waiting'
     const start = (): void => {
       state = 'given'
@@ -28,6 +31,8 @@ export class LaneTurns {
     if (stretch.given < this.#most) start()
     else stretch.waiting.add(start)
     return () => {
+      if (state === 'over') return
+      stretch.peers.delete(peer)
       if (state === 'waiting') stretch.waiting.delete(start)
       if (state === 'given') stretch.given -= 1
       state = 'over'
@@ -53,4 +58,6 @@ interface Stretch {
   given: number
   /** The first one first. */
   readonly waiting: Set<() => void>
+  /** Those who are given it, and those who wait. */
+  readonly peers: Set<string>
 }

@@ -90,7 +90,8 @@ export class LeaseClient {
   /** Granted, and not known to have come. */
   readonly #held = new Set<number>()
   #coordinator: string | undefined
-  #heard = 0
+  /** Serial of the last answer of each coordinator. */
+  readonly #heard = new Map<string, number>()
   /** Coordinators that did not answer this ask. */
   #silent = 0
   /** Coordinators that granted nothing since something came. */
@@ -148,18 +149,22 @@ export class LeaseClient {
     const avoided = this.#avoided.get(peer)
     if (peer !== this.#coordinator) {
       // late, but there
-      if (avoided !== undefined) this.#components.answerTimes.took(peer, now - avoided.askedAt)
+      if (avoided === undefined) return
+      this.#components.answerTimes.took(peer, now - avoided.askedAt)
       this.#avoided.delete(peer)
+      this.#heard.set(peer, message.serial)
+      this.#hold(message.ranges)
+      if (message.ranges.length > 0) this.#components.leased(message)
       return
     }
     const { ranges, forMs, members, serial, nearer } = message
-    this.#heard = serial
+    this.#heard.set(peer, serial)
     const isAwaited = this.#ask !== undefined
     if (isAwaited) this.#components.answerTimes.took(peer, now - this.#askedAt)
     this.#settle()
     if (ranges.length > 0) this.#fed()
     else if (now - this.#fedAt >= patience(this.#limits.barrenMs, this.#components.lateness.ms)) this.#leave(peer, now)
-    for (const chunk of chunksIn(ranges)) if (this.#held.size < MAX_LEASE_CHUNKS) this.#held.add(chunk)
+    this.#hold(ranges)
     if (nearer.length > 0) void this.#follow(peer, nearer)
     if (isAwaited || ranges.length > 0) this.#components.leased({ ranges, forMs, members })
   }
@@ -181,6 +186,10 @@ export class LeaseClient {
     if (this.#coordinator === undefined || this.#size === undefined) return
     const gaps = rangesOf([...this.#held].toSorted((a, b) => a - b))
     this.#send(this.#coordinator, { size: this.#size, gaps, fetching: [], most: 0 }, true)
+  }
+
+  #hold(ranges: readonly ChunkRange[]): void {
+    for (const chunk of chunksIn(ranges)) if (this.#held.size < MAX_LEASE_CHUNKS) this.#held.add(chunk)
   }
 
   #settle(): void {
@@ -211,7 +220,6 @@ export class LeaseClient {
         if (this.#coordinator === undefined) this.#fedAt = this.#askedAt
         else this.#components.metrics.coordinatorChanged()
         this.#coordinator = peer
-        this.#heard = 0
       }
       if (this.#say()) break
       this.#silent += 1
@@ -280,7 +288,7 @@ export class LeaseClient {
       gaps: gaps.slice(0, MAX_LEASE_RANGES),
       fetching: fetching.slice(0, MAX_LEASE_RANGES),
       most: Math.min(MAX_LEASE_CHUNKS, most),
-      heard: this.#heard,
+      heard: this.#heard.get(peer) ?? 0,
       leaves,
     }
     const { members, askSelf, send } = this.#components

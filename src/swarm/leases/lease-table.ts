@@ -36,7 +36,7 @@ export interface LeaseTableInit {
 /** Late leases make room for others: for so many times the usual number. */
 const WITH_LATE = 2
 /** An answer that was under way for so long must have been lost. */
-const CROSSING_MS = 4_000
+const CROSSING_MS = 1_500
 /** Waiting asks are looked at again no sooner. */
 const RECHECK_MS = 50
 /** Pause between asks that find nothing: so long for each member, for one coordinator answers them all. */

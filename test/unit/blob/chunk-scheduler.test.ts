@@ -243,7 +243,7 @@ describe('scheduleRuns with peers', () => {
       scheduleRuns(
         snapshot({
           sources: [peer('a'), peer('b')],
-          runs: [peerRun(1, 3, 5, { silentMs, bytesPerSecond })],
+          runs: [peerRun(1, 3, 5, { ageMs: 1e12, silentMs, bytesPerSecond })],
           waitedMs: 100,
           ...given,
         }),
@@ -311,7 +311,7 @@ describe('scheduleRuns with peers', () => {
     ['one that comes very slowly', { bytesPerSecond: 1 }, 0, 0, 1_500],
     ['any, while this agent is late', { bytesPerSecond: 10 * MIB }, 0, 100, 700],
   ])('takes %s for silent after a while', (_what, given, usualRate, lateMs, afterMs) => {
-    const view = peerRun(1, 3, 4, given)
+    const view = peerRun(1, 3, 4, { ageMs: 1e12, ...given })
     const facts = { runs: [view], peersBytesPerSecond: usualRate, leases: { lateMs } as LeasesView }
     expect(isSilent({ ...view, silentMs: afterMs - 1 }, facts)).toBe(false)
     expect(isSilent({ ...view, silentMs: afterMs }, facts)).toBe(true)

@@ -68,4 +68,10 @@ it('what comes of a large chunk shows that something comes, from the origin only
   expect(quietMs()).toBe(5_000)
   leases.progressed(0, 1, 'origin')
   expect(quietMs()).toBe(0)
+  // and does not show that whole chunks come often
+  leases.came(7, 'origin')
+  clock.now += 5_000
+  leases.progressed(5, PROGRESS_BYTES, 'peer')
+  leases.came(5, 'peer')
+  expect(leases.view(clock.now, true).withoutLeave).toBe(1)
 })

@@ -31,3 +31,22 @@ it('a chunk that a peer gives to others is asked of it again after a while, and 
   expect([source.gives(3, again - 1), source.gives(3, again)]).toEqual([false, true])
   expect(source.wakeTimes(again)).toEqual([])
 })
+
+it('a peer that always gives to others does not count as having it, and is left', () => {
+  const peer: PeerSource = { ...ORIGIN, kind: 'peer', size: 10, has: () => true, report: () => {} }
+  const source = new TransferSource(peer, 'peer')
+  const crowded = new ShoalError('PEER_CROWDED', 'others have it soon')
+  const refuse = (from: number, times: number): void => {
+    for (let at = 0; at < times; at++)
+      source.failed(crowded, { now: at * 1_000, gained: false, hasOthers: true, from, to: from + 1 })
+  }
+  refuse(3, 11)
+  expect(source.has(3)).toBe(true)
+  refuse(3, 1)
+  expect([source.has(3), source.has(4)]).toEqual([false, true])
+  source.brought(1_000, 10)
+  refuse(4, 23)
+  expect(source.error).toBeUndefined()
+  refuse(5, 1)
+  expect(source.error).toBe(crowded)
+})
