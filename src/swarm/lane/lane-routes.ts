@@ -69,6 +69,10 @@ export class LaneRoutes {
       if (!isHere(blob, range ?? { start: 0, end: blob.size })) return lacking(response, 409)
       using turn = await this.#turn(peer, blob, range, options)
       if (turn === undefined) {
+        if (options.signal.aborted) {
+          response.destroy()
+          return 'cut'
+        }
         refuse(response, 429, { [CROWDED_HEADER]: 'range' })
         return 'busy'
       }
