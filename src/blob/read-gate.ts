@@ -83,10 +83,11 @@ export class ReadGate {
     return this.#audiences.size > 0
   }
 
-  /** Chunks that readers wait for, the longest waiting first. */
+  /** Chunks that readers wait for, the longest waiting first. Before anybody has read, the first one: readers are being admitted meanwhile. */
   wanted(): WantedChunk[] {
     const { partial, clock } = this.#components
     const now = clock()
+    if (this.#waiters.size === 0 && !this.#anythingRead) return [{ chunk: 0, waitedMs: 0 }]
     return [...this.#waiters].map(({ position, since }) => ({
       chunk: chunkAt(partial.plan, position),
       waitedMs: now - since,

@@ -163,7 +163,9 @@ export class PeerSearch {
       return
     }
     this.#isLooking = true
-    const recent = suppliers.of(registry).filter((peer) => members.connected.has(peer))
+    // where everybody is connected, those that are nearest are so for all, and know
+    const hasAll = this.#isFirstRound && members.connected.size < FULL_MESH
+    const recent = hasAll ? [] : suppliers.of(registry).filter((peer) => members.connected.has(peer))
     for (const peer of recent.slice(0, SUPPLIERS)) this.suggest(peer)
     for (const peer of nearestTo(digest, members.connected.keys(), NEAREST)) this.suggest(peer)
     // a connected one that has it, or knows who, answers before a lookup would

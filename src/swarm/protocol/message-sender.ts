@@ -1,7 +1,8 @@
 /**
  * Sends messages to one peer over a stream of this side's own, which is opened when there is something to send. Owns: that stream, what waits for it. What
  * waits is bounded: a peer that reads too slowly, or not at all, loses the stream and all that waits. What is sent within one turn of the event loop goes out as
- * one: each write to a stream is framed twice, encrypted and written to the socket by itself. Called by `PeerSession`.
+ * one: each write to a stream is framed twice, encrypted and written to the socket by itself. What has time goes with the next message that has none, in the
+ * order in which both were sent. Called by `PeerSession`.
  */
 import type { Stream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -13,6 +14,8 @@ export interface MessageSenderInit {
   /** How long the peer may take nothing while something waits. */
   readonly stallMs: number
   readonly openMs: number
+  /** What has time waits no longer than this. */
+  readonly laterMs: number
 }
 
 export interface MessageSenderComponents {
@@ -24,7 +27,7 @@ export interface MessageSenderComponents {
 interface Open {
   readonly name: 'open'
   readonly stream: Stream
-  /** Frames of this turn of the event loop. */
+  /** Frames of this turn of the event loop, and such as had time. */
   readonly turn: Uint8Array[]
 }
 
@@ -40,6 +43,9 @@ export class MessageSender {
   /** Of frames that were not given to the stream. */
   #heldBytes = 0
   #stallTimer: NodeJS.Timeout | undefined
+  /** Frames that wait for one that has no time. */
+  readonly #later: Uint8Array[] = []
+  #laterTimer: NodeJS.Timeout | undefined
 
   constructor(components: MessageSenderComponents, init: MessageSenderInit) {
     this.#components = components
@@ -51,26 +57,17 @@ export class MessageSender {
     return this.#heldBytes + (this.#state.name === 'open' ? this.#state.stream.writeBufferLength : 0)
   }
 
-  send(message: Uint8Array): void {
+  /** @param hasTime nobody waits for it */
+  send(message: Uint8Array, { hasTime }: { readonly hasTime: boolean }): void {
     const framed = frame(message)
     if (this.queuedBytes + framed.length > this.#init.maxQueuedBytes) {
       this.#lose(new ShoalError('PEER_UNAVAILABLE', 'the peer does not take what is sent to it'))
       return
     }
     this.#heldBytes += framed.length
-    const state = this.#state
-    switch (state.name) {
-      case 'idle':
-        void this.#open([framed])
-        break
-      case 'opening':
-        state.waiting.push(framed)
-        break
-      case 'open':
-        state.turn.push(framed)
-        if (state.turn.length === 1) setImmediate(() => this.#write(state))
-        break
-    }
+    this.#later.push(framed)
+    if (hasTime) this.#laterTimer ??= setTimeout(() => this.#sendNow(), this.#init.laterMs).unref()
+    else this.#sendNow()
   }
 
   /** Lets go of the stream; the next message opens another one. Nobody is told. */
@@ -78,6 +75,25 @@ export class MessageSender {
     const state = this.#reset()
     if (state.name === 'opening') state.stop.abort(new ShoalError('PEER_UNAVAILABLE', 'not needed any more'))
     if (state.name === 'open') state.stream.abort(new Error('closed'))
+  }
+
+  #sendNow(): void {
+    clearTimeout(this.#laterTimer)
+    this.#laterTimer = undefined
+    const frames = this.#later.splice(0)
+    const state = this.#state
+    switch (state.name) {
+      case 'idle':
+        void this.#open(frames)
+        break
+      case 'opening':
+        state.waiting.push(...frames)
+        break
+      case 'open':
+        if (state.turn.length === 0) setImmediate(() => this.#write(state))
+        state.turn.push(...frames)
+        break
+    }
   }
 
   async #open(waiting: Uint8Array[]): Promise<void> {
@@ -121,7 +137,7 @@ export class MessageSender {
     if (this.#state !== state) return
     const { stream } = state
     const framed = new Uint8ArrayList(...state.turn.splice(0))
-    this.#heldBytes = 0
+    this.#heldBytes = this.#later.reduce((sum, { length }) => sum + length, 0)
     try {
       stream.send(framed)
       this.#watch(stream, 'wrote')
@@ -163,7 +179,10 @@ export class MessageSender {
     const state = this.#state
     this.#state = { name: 'idle' }
     this.#heldBytes = 0
+    this.#later.length = 0
+    clearTimeout(this.#laterTimer)
     clearTimeout(this.#stallTimer)
+    this.#laterTimer = undefined
     this.#stallTimer = undefined
     return state
   }

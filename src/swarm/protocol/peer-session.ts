@@ -10,6 +10,7 @@ import { encodeMessage, type WireMessage } from './wire-messages.ts'
 
 export interface SessionLimits {
   readonly maxQueuedBytes: number
+  readonly laterMs: number
   readonly stallMs: number
   readonly openMs: number
   readonly messagesPerSecond: number
@@ -66,7 +67,8 @@ export class PeerSession {
   /** @returns false when the peer can't be reached now: `resync` comes when it can be tried again */
   send(message: WireMessage): boolean {
     if (this.isDown || this.#isClosed) return false
-    this.#sender.send(encodeMessage(message))
+    // a peer that is told later sends a little for nothing
+    this.#sender.send(encodeMessage(message), { hasTime: message.type === 'unwant' })
     return !this.isDown
   }
 

@@ -16,6 +16,7 @@ export const SWARM_PROTOCOL = '/shoal/swarm/1'
 
 export const SESSION_LIMITS: SessionLimits = {
   maxQueuedBytes: 4 * 1024 * 1024,
+  laterMs: 500,
   stallMs: 10_000,
   openMs: 5_000,
   messagesPerSecond: 1_000,

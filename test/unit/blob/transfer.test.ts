@@ -32,6 +32,22 @@ describe('a transfer with peers that agree', () => {
     for (const peer of peers) expect(peer.mostBusy).toBeLessThanOrEqual(2)
   })
 
+  it('asks for what a reader comes to first while it is admitted, wherever else it begins', async () => {
+    const world = new TransferWorld(BLOB, { origin: { firstByteMs: 200 } })
+    const starts: number[] = []
+    for (const peer of withHonestPeers(world, 'a', 'b')) {
+      const open = peer.open.bind(peer)
+      peer.open = (range, options) => {
+        starts.push(range.start)
+        return open(range, options)
+      }
+    }
+    const transfer = world.transfer({ offset: 0.5 })
+    await transfer.begin(world.origin, world.beginning())
+    expect(starts[0]).toBe(0)
+    await transfer.stop()
+  })
+
   it('tells the swarm what is here, and what the chunks are in the end', async () => {
     const world = new TransferWorld(BLOB)
     withHonestPeers(world, 'a', 'b')

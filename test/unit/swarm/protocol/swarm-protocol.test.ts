@@ -186,6 +186,18 @@ describe('the swarm protocol', () => {
     expect(stream.status).toBe('aborted')
   })
 
+  it('sends what has time with the next message, or by itself after a while, and nothing out of turn', async () => {
+    const unwant: WireMessage = { ...want, type: 'unwant' }
+    const [a, b] = pair({ laterMs: 60_000 })
+    expect(a.protocol.send(b.members.self, unwant)).toBe(true)
+    expect(a.members.outgoing(b.members.self)).toEqual([])
+    a.protocol.send(b.members.self, want)
+    await vi.waitFor(() => expect(b.got).toEqual([unwant, want]), soon)
+    const [c, d] = pair({ laterMs: 5 })
+    c.protocol.send(d.members.self, unwant)
+    await vi.waitFor(() => expect(d.got).toEqual([unwant]), soon)
+  })
+
   it('reads from the newest stream only when a peer opens several', async () => {
     const [a, b] = pair()
     const streams = [await open(a, b), await open(a, b), await open(a, b)]
