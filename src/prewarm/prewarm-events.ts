@@ -68,6 +68,8 @@ export type PrewarmEvent =
       readonly ok: boolean
       readonly images: number
       readonly failedImages: number
+      /** Of these, those that the registry does not have: no other host was asked for them. */
+      readonly unknownImages?: number
       readonly hosts: number
       readonly failedHosts: number
     }
