@@ -152,6 +152,12 @@ it('status says it for people, and as JSON', async () => {
   expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
 })
 
+it('status says when blobs are not kept', async () => {
+  expect((await run(['status'])).out).not.toContain('not kept')
+  backend.current = { ...STATUS, store: { ...STATUS.store, writable: false } }
+  expect((await run(['status'])).out).toContain('not kept')
+})
+
 it('status says when there is no swarm', async () => {
   backend.current = {
     ...STATUS,

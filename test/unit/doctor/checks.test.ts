@@ -371,7 +371,11 @@ describe('disk', () => {
 
   it('fails when the agent cannot write, the mount is read-only, or there is no room for bytes or files', async () => {
     status = { ...STATUS, store: { ...STATUS.store, writable: false } }
-    expect(await check()).toMatchObject({ state: 'fail' })
+    expect(await check()).toMatchObject({ state: 'fail', advice: expect.stringContaining('make room') })
+    for (const error of ['EACCES', 'ENOENT']) {
+      host.error = error
+      expect(await check()).toMatchObject({ state: 'fail', advice: expect.stringContaining('--set store.dir') })
+    }
     status = STATUS
     host.error = 'EROFS'
     expect(await check()).toMatchObject({ state: 'fail' })
