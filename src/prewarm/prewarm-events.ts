@@ -74,6 +74,8 @@ export type PrewarmEvent =
       readonly failedHosts: number
     }
 
+export const MAX_HOSTS_AT_ONCE = 256
+
 export interface PrewarmRequest {
   readonly images: readonly string[]
   /** `os/architecture[/variant]`, `all`, or nothing for the platform of each host. */

@@ -15,7 +15,7 @@ import { Slots } from '../util/slots.ts'
 import type { Fleet, FleetImage, HostEnd, HostProgress } from './fleet.ts'
 import { FleetRollout } from './fleet-rollout.ts'
 import { type Emit, ImagePrewarm, type ImagePrewarmComponents } from './image-prewarm.ts'
-import type { PrewarmEvent, PrewarmRequest } from './prewarm-events.ts'
+import { MAX_HOSTS_AT_ONCE, type PrewarmEvent, type PrewarmRequest } from './prewarm-events.ts'
 
 /** Blobs at once, of all images together. Each takes several connections of its own. */
 const BLOBS_AT_ONCE = 4
@@ -23,7 +23,6 @@ const BLOBS_AT_ONCE = 4
 const BLOBS_FOR_PEERS = 4
 const MAX_IMAGES = 64
 const MAX_PLATFORMS = 16
-const MAX_HOSTS_AT_ONCE = 256
 
 export interface PrewarmerComponents extends Omit<ImagePrewarmComponents, 'slots'> {
   /** Undefined without a swarm. */

@@ -73,6 +73,12 @@ describe('shoal', () => {
     [['rm', 'XYZ']],
     [['status', '--admin', 'http://']],
     [['agent', '--set']],
+    [['prewarm', 'UPPER']],
+    [['prewarm', 'a', 'a:b:c']],
+    [['prewarm', 'a', '--platform', 'nonsense']],
+    [['prewarm', 'a', '--hosts', '2']],
+    [['prewarm', 'a', '--fleet', '--hosts', '1000']],
+    [['prewarm', 'a', '--fleet', '--hosts', 'x']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
     const { code, err } = await run(args)
     expect(code).toBe(2)
