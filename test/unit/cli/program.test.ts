@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
+import { parseConfig } from '../../../src/config.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
@@ -105,6 +106,12 @@ describe('shoal', () => {
     const runAgent = () => Promise.reject(new Error('port is taken'))
     expect(await run(['agent'], { runAgent })).toMatchObject({ code: 1, err: 'shoal: port is taken\n' })
   })
+})
+
+it('doctor says in its help what it ends with', async () => {
+  const doctor = { config: () => parseConfig({}), host: () => Promise.reject(new Error('not asked')) }
+  const { out } = await run(['doctor', '--help'], { doctor })
+  expect(out).toMatch(/Ends with 0 .*warnings; with 1 when one failed/)
 })
 
 describe('a command that asks an agent', () => {
