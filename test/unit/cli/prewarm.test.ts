@@ -241,6 +241,8 @@ describe('shoal transfers', () => {
       '50 % from registries, 50 % from peers',
       '2',
     ])
+    const [, unsized = ''] = (await show([{ ...transfer, size: undefined, chunkBytes: undefined }])).split('\n')
+    expect(unsized.split(/ {2,}/).slice(2, 4)).toEqual(['1 MiB', '?'])
     expect(await show([])).toBe('Nothing is on its way.\n')
     expect(JSON.parse(await show([transfer], { json: true }))).toEqual([transfer])
   })

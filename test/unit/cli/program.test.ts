@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
 import { parseConfig } from '../../../src/config.ts'
+import { ShoalError } from '../../../src/errors.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
@@ -73,6 +74,9 @@ describe('shoal', () => {
     [['rm']],
     [['rm', 'XYZ']],
     [['status', '--admin', 'http://']],
+    [['status', '--admin', 'http://127.0.0.1:5053/shoal']],
+    [['status', '--admin', 'ftp://127.0.0.1']],
+    [['status', '--admin', 'http://me:secret@127.0.0.1:5053']],
     [['agent', '--set']],
     [['prewarm', 'UPPER']],
     [['prewarm', 'a', 'a:b:c']],
@@ -312,6 +316,17 @@ describe('rm', () => {
   ])('removes nothing for %j', async (wanted, message) => {
     expect(await run(['rm', ...wanted])).toMatchObject({ code: 1, err: expect.stringContaining(message) })
     expect(backend.removed).toEqual([])
+  })
+
+  it('reports what it removed before one could not be', async () => {
+    const remove = backend.remove.bind(backend)
+    using _ = vi.spyOn(backend, 'remove').mockImplementation(async (digest) => {
+      if (digest === AB) throw new ShoalError('STORE_FAILED', 'disk gone')
+      return await remove(digest)
+    })
+    const { code, out, err } = await run(['rm', 'cd', 'ab', '--json'])
+    expect(JSON.parse(out)).toEqual([{ digest: C, bytes: 5 }])
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('disk gone') })
   })
 
   it('prints what it removed, and as JSON', async () => {
