@@ -1,8 +1,9 @@
 /**
  * The composition root: the only place that creates components, starts them in order and stops them in reverse.
  */
+
 import { randomUUID } from 'node:crypto'
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { AgentBackend } from './admin-backend.ts'
 import { AgentReload } from './agent-reload.ts'
@@ -496,6 +497,7 @@ function openFacade(
         return parts.upstream()
       },
       instanceId: parts.instanceId,
+      hosts: [hostname().toLowerCase(), ...live.config.facade.hosts],
       get firstByteMs() {
         return live.config.facade.firstByte
       },

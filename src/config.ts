@@ -25,6 +25,12 @@ export const configSchema = z.strictObject({
       listen: address
         .prefault('127.0.0.1:5050')
         .describe('Where clients of this host ask. For 127.0.0.1 it listens on ::1 too.'),
+      hosts: z
+        .array(hostName)
+        .default([])
+        .describe(
+          'Names under which clients of this host ask beside `localhost`, the name of the host and addresses; `*.example` for all under one.',
+        ),
       firstByte: milliseconds
         .prefault('60s')
         .describe(

@@ -10,6 +10,10 @@ export interface DoctorComponents {
   readonly host: () => Promise<HostView>
 }
 
+const EXIT_CODES = `
+Ends with 0 when no check failed, also with warnings; with 1 when one failed, with 2 when it was called wrongly.
+`
+
 interface AgentPlace {
   readonly config?: string
   readonly set?: string[]
@@ -35,6 +39,7 @@ export function addDoctor(command: Command, context: DoctorContext, init: { read
     .option('--admin <url>', 'where the agent’s admin listener is (default: as in its configuration)')
     .option('--root <dir>', 'prefix of the paths of the clients’ files', '/')
     .option('--json', 'print JSON')
+    .addHelpText('after', EXIT_CODES)
     .action(async (options: Options) => {
       const { AdminClient } = await import('./admin-client.ts')
       const { doctor } = await import('./commands/doctor.ts')

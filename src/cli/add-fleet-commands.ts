@@ -1,16 +1,13 @@
 import type { Command } from 'commander'
 import type { AdminClient } from './admin-client.ts'
-import { CliError } from './cli-error.ts'
 import { prewarm } from './commands/prewarm.ts'
 import { transfers } from './commands/transfers.ts'
+import { DEFAULT_HOSTS, type PrewarmOptions, prewarmRequest } from './prewarm-request.ts'
 import type { Terminals } from './terminal.ts'
 
-interface Options {
+interface Options extends PrewarmOptions {
   readonly json?: boolean
   readonly watch?: boolean
-  readonly platform?: string[]
-  readonly fleet?: boolean
-  readonly hosts?: string
 }
 
 export interface FleetCommandComponents {
@@ -25,8 +22,6 @@ export interface FleetCommandComponents {
   ) => Command
 }
 
-const DEFAULT_HOSTS = '8'
-
 export function addFleetCommands({ stdout, stderr, terminals, ask }: FleetCommandComponents): void {
   ask('transfers', 'list the blobs that are on their way', async (client, command) => {
     const { json = false, watch = false } = command.opts<Options>()
@@ -35,11 +30,8 @@ export function addFleetCommands({ stdout, stderr, terminals, ask }: FleetComman
   }).option('--watch', 'again and again, until Ctrl-C')
 
   ask('prewarm', 'bring images in ahead of the pulls', async (client, command) => {
-    const { json = false, platform = [], fleet = false, hosts } = command.opts<Options>()
-    if (hosts !== undefined && !fleet) throw new CliError('--hosts is for --fleet', { exitCode: 2 })
-    const count = Number(hosts ?? DEFAULT_HOSTS)
-    if (!Number.isInteger(count) || count < 1) throw new CliError(`--hosts: not a number: ${hosts}`, { exitCode: 2 })
-    const request = { images: command.args, platforms: platform, hosts: fleet ? count : undefined }
+    const { json = false, ...options } = command.opts<Options>()
+    const request = prewarmRequest(command.args, options)
     const bars = terminals.stderr && { terminal: terminals.stderr, write: stderr }
     await prewarm(request, { client, json, print: stdout, bars, clock: () => performance.now() })
   })

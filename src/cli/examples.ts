@@ -25,7 +25,7 @@ const EXAMPLES: Readonly<Record<string, readonly (readonly [command: string, wha
     ['shoal doctor --json | jq ".checks[] | select(.state == \\"fail\\")"', 'for programs'],
   ],
   'support-bundle': [
-    ['shoal support-bundle', 'a tar.gz here; names of repositories are hidden'],
+    ['shoal support-bundle', 'a tar.gz here; names of repositories and hosts are hidden'],
     [
       'shoal support-bundle --with-names --with-hosts -o /tmp/bundle.tar.gz',
       'for somebody who may know them, to another place',

@@ -53,12 +53,18 @@ export function progressText(event: Extract<PrewarmEvent, { type: 'progress' }>)
   return `${image}: ${formatBytes(bytes)} of ${formatBytes(totalBytes)}, ${formatBytes(bytesPerSecond)}/s${eta}`
 }
 
-export function summaryOf(event: Extract<PrewarmEvent, { type: 'done' }>): string {
-  const { images, failedImages, hosts, failedHosts } = event
+/** @param options.forFleet whether other hosts were meant too */
+export function summaryOf(
+  event: Extract<PrewarmEvent, { type: 'done' }>,
+  { forFleet }: { readonly forFleet: boolean },
+): string {
+  const { images, failedImages, unknownImages = 0, hosts, failedHosts } = event
   const parts = [`${images - failedImages} of ${images} images are here`]
   if (hosts > 0) {
     const other = images === 1 ? 'other hosts have it' : 'times another host has one of them'
     parts.push(`${hosts - failedHosts} of ${hosts} ${other}`)
+  } else if (forFleet) {
+    parts.push(images > unknownImages ? 'no other host is connected' : 'no other host was asked')
   }
   return `${parts.join(', ')}.`
 }

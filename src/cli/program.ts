@@ -151,6 +151,10 @@ function adminUrl(options: Options, { adminAddress }: CliComponents): string {
 
 function checkedUrl(text: string): string {
   const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`)
-  if (url === null) throw new CliError(`--admin: not a URL: ${text}`, { exitCode: 2 })
+  const isBare = url !== null && url.pathname === '/' && url.search + url.hash + url.username + url.password === ''
+  if (!isBare)
+    throw new CliError(`--admin: expected a URL such as http://127.0.0.1:5053, without a path: ${text}`, {
+      exitCode: 2,
+    })
   return url.origin
 }

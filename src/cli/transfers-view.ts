@@ -41,7 +41,7 @@ export function transfersLines({ transfers }: TransfersAnswer, look: ProgressLoo
   const total = {
     name: `${transfers.length} transfers`,
     bytes: sum(bytesHere),
-    totalBytes: sum(({ size }) => size ?? 0),
+    totalBytes: sum((transfer) => transfer.size ?? bytesHere(transfer)),
     bytesPerSecond: sum(({ bytesPerSecond }) => bytesPerSecond),
   }
   return [
@@ -62,9 +62,10 @@ export function transfersLines({ transfers }: TransfersAnswer, look: ProgressLoo
   ]
 }
 
-/** Verified ones. */
-function bytesHere({ verifiedChunks, chunkBytes = 0, size }: TransferDetail): number {
-  return Math.min(size ?? 0, verifiedChunks * chunkBytes)
+/** Verified ones; without a size there are no chunks, and it is what came. */
+function bytesHere({ verifiedChunks, chunkBytes = 0, size, bytes }: TransferDetail): number {
+  if (size === undefined) return bytes.store + bytes.origin + bytes.peer
+  return Math.min(size, verifiedChunks * chunkBytes)
 }
 
 function nameOf({ names, registry }: TransferDetail): string {

@@ -4,11 +4,11 @@ import { mirrorAt } from '../setup/mirror.ts'
 import { planContainerd } from '../setup/plan-containerd.ts'
 import { planContainers } from '../setup/plan-containers.ts'
 import { planDocker } from '../setup/plan-docker.ts'
-import type { Planner, SetupFiles } from '../setup/setup-types.ts'
+import type { ClientName, Mirror, Planner, SetupFiles } from '../setup/setup-types.ts'
 import { type HostPort, parseHostPort } from '../util/host-port.ts'
 import type { Configured } from './client-check.ts'
 
-const PLANNERS: Readonly<Record<'docker' | 'containerd' | 'podman' | 'crio', Planner>> = {
+const PLANNERS: Readonly<Record<ClientName, Planner>> = {
   docker: planDocker,
   containerd: planContainerd,
   podman: planContainers,
@@ -26,7 +26,7 @@ export interface ClientFilesInit {
 }
 
 /** A client is configured when setting it up again would change nothing for Docker Hub. */
-export function configuredIn(client: keyof typeof PLANNERS, init: ClientFilesInit): Configured {
+export function configuredIn(client: ClientName, init: ClientFilesInit): Configured {
   const disk = new HostFiles({ root: init.root })
   const files: SetupFiles = {
     read: (path) => disk.read(path)?.text,
@@ -36,7 +36,7 @@ export function configuredIn(client: keyof typeof PLANNERS, init: ClientFilesIni
   }
   try {
     const plan = PLANNERS[client](files, {
-      mirror: init.bound === undefined ? mirrorAt(init.facade) : mirrorAt(parseHostPort(init.bound) ?? init.facade),
+      mirror: mirrorAt(placeOf(init)),
       registries: client === 'containerd' ? undefined : ['docker.io'],
       knownRegistries: init.registries,
       defaultRegistry: init.defaultRegistry,
@@ -47,4 +47,14 @@ export function configuredIn(client: keyof typeof PLANNERS, init: ClientFilesIni
     if (hasCode(error)) return { state: 'unreadable', why: error.message }
     throw error
   }
+}
+
+/** Undefined when nobody can know it. */
+export function mirrorOf(init: ClientFilesInit): Mirror | undefined {
+  const place = placeOf(init)
+  return place.port === 0 ? undefined : mirrorAt(place)
+}
+
+function placeOf({ bound, facade }: ClientFilesInit): HostPort {
+  return (bound === undefined ? undefined : parseHostPort(bound)) ?? facade
 }

@@ -8,6 +8,10 @@ const GIB = 1024 ** 3
 const LITTLE_BYTES = GIB
 const LITTLE_INODES_SHARE = 0.01
 
+/** Until then the agent has no store: it looks at the directory when it starts. */
+const NO_RIGHTS = 'run the agent as root, or give it a directory of its own: `--set store.dir=$HOME/.cache/shoal`'
+const NO_ROOM = 'make room on the disk, or see to the rights of the directory; restart the agent if this stays'
+
 export interface DiskCheckInit {
   readonly dir: string
   readonly quotaBytes: number
@@ -29,7 +33,7 @@ export function diskCheck(
       if (store?.writable === false) {
         return fail(
           `the agent can not write to ${dir}: blobs are passed through and not kept`,
-          'make room on the disk, or see to the rights of the directory; restart the agent if this stays',
+          error === 'EACCES' || error === 'ENOENT' ? NO_RIGHTS : NO_ROOM,
         )
       }
       if (error === 'ENOENT' && store === undefined) return await missing(host, dir)

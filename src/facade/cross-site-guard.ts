@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import { isAddress, isLoopbackName, isNamed, nameIn, plainAddress } from './host-names.ts'
 
 export interface CrossSiteGuardInit {
   /** Further names of this host, in lower case; `*.example.internal` stands for all names under it. */
@@ -26,23 +26,9 @@ export function refusal(request: IncomingMessage, { hosts }: CrossSiteGuardInit)
   return undefined
 }
 
-/** Without the port, in lower case. */
-function nameIn(host: string | undefined): string | undefined {
-  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(host?.toLowerCase() ?? '')?.[1]
-}
-
 function isOwnName(name: string, localAddress: string | undefined): boolean {
-  if (name === 'localhost' || name === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)) return true
-  const local = localAddress?.toLowerCase().replace(/^::ffff:/, '')
-  return local !== undefined && (name === local || name === `[${local}]`)
-}
-
-function isNamed(name: string, hosts: readonly string[]): boolean {
-  return hosts.some((host) => (host.startsWith('*.') ? name.endsWith(host.slice(1)) : name === host))
-}
-
-function isAddress(name: string): boolean {
-  return isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+  const local = plainAddress(localAddress)
+  return isLoopbackName(name) || (local !== undefined && (name === local || name === `[${local}]`))
 }
 
 /** Whatever ends TLS before this listener keeps the name. */

@@ -14,6 +14,7 @@ import { Exchange } from './exchange.ts'
 import type { FacadeMetrics } from './facade-metrics.ts'
 import { answerList } from './list-answer.ts'
 import { answerManifest } from './manifest-answer.ts'
+import { isRebound, type RebindingGuardInit } from './rebinding-guard.ts'
 import { responseTurn } from './response-turn.ts'
 
 const TRACED: ReadonlySet<RegistryResource['kind']> = new Set(['blob', 'manifest', 'tags', 'referrers', 'catalog'])
@@ -28,6 +29,14 @@ const LOOP: ErrorAnswer = {
   headers: [],
 }
 
+const REBOUND: ErrorAnswer = {
+  status: 403,
+  code: 'DENIED',
+  message: 'the Host is none of this host: if clients know the agent by that name, add it to facade.hosts',
+  detail: undefined,
+  headers: [],
+}
+
 export interface RegistryRoutesComponents {
   readonly services: PullServices
   readonly sender: BodySender
@@ -38,7 +47,7 @@ export interface RegistryRoutesComponents {
   readonly isReady: () => boolean
 }
 
-export interface RegistryRoutesInit {
+export interface RegistryRoutesInit extends RebindingGuardInit {
   readonly upstream: UpstreamRules
   /** Of this agent; an own request that comes back carries it in `Shoal-Via`. */
   readonly instanceId: string
@@ -65,7 +74,8 @@ export class RegistryRoutes {
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw pullsOnly()
       resource = parseRegistryPath(path)
-      if (this.#isOwn(request)) sendError(exchange, LOOP)
+      if (isRebound(request, this.#init)) sendError(exchange, REBOUND)
+      else if (this.#isOwn(request)) sendError(exchange, LOOP)
       else if (TRACED.has(resource.kind)) await this.#trace(exchange, resource, path, query)
       else await this.#answer(exchange, resource, path, query)
       this.#report(exchange, resource)

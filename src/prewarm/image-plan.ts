@@ -2,9 +2,9 @@ import type { Abortable, Scope } from '../blob/ports.ts'
 import type { ManifestAnswer, Manifests } from '../blob/services.ts'
 import { ShoalError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { ImageName } from '../oci/image-name.ts'
 import { type ChildManifest, type Platform, readManifest } from '../oci/manifest.ts'
 import { chooseForPlatform, formatPlatform } from '../oci/platform.ts'
+import type { Repository } from '../oci/reference.ts'
 
 export interface PlannedBlob {
   readonly digest: Digest
@@ -27,11 +27,12 @@ const MAX_BLOBS = 4096
 
 /**
  * Reads what belongs to an image, for these platforms or `all`. Every manifest on the way is here then.
+ * @param image.top what its name stands for
  * @throws ShoalError of the origin; MANIFEST_UNKNOWN when the image is not made for a platform
  */
 export async function planImage(
   { manifests }: { readonly manifests: Pick<Manifests, 'get'> },
-  { repository, reference }: ImageName,
+  { repository, top }: { readonly repository: Repository; readonly top: ManifestAnswer },
   platforms: readonly Platform[] | 'all',
   options: Abortable,
 ): Promise<ImagePlan> {
@@ -56,7 +57,6 @@ export async function planImage(
       await visit(await manifests.get(scope, { digest: child.digest }, options), depth + 1)
     }
   }
-  const top = await manifests.get(scope, reference, options)
   await visit(top, 0)
   return { digest: top.digest, platforms: [...named], blobs: [...blobs.values()] }
 }

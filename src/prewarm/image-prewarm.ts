@@ -1,7 +1,8 @@
 /** Brings one image into the store of this host: its manifests, its config and its layers. */
 import type { Abortable, Scope } from '../blob/ports.ts'
 import type { Manifests } from '../blob/services.ts'
-import { toShoalError } from '../errors.ts'
+import { hasCode, toShoalError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { ImageName } from '../oci/image-name.ts'
 import type { Platform } from '../oci/manifest.ts'
 import type { Clock } from '../util/clock.ts'
@@ -30,7 +31,9 @@ export type Emit = (event: PrewarmEvent) => void
 export interface ImageResult {
   readonly ok: boolean
   /** What the name stands for; undefined when it could not be resolved. */
-  readonly digest: ImagePlan['digest'] | undefined
+  readonly digest: Digest | undefined
+  /** The registry answered that it has no such image. */
+  readonly isUnknown: boolean
 }
 
 const TELL_MS = 250
@@ -60,13 +63,17 @@ export class ImagePrewarm {
     const { clock } = this.#components
     const { image, name, platforms } = this.#init
     const begun = clock()
-    let plan: ImagePlan | undefined
+    let digest: Digest | undefined
+    let isUnknown = false
     let message: string | undefined
     try {
-      plan = await planImage(this.#components, name, platforms, { signal })
-      await this.#fetchAll(plan, { signal })
+      const { repository, reference } = name
+      const top = await this.#components.manifests.get({ repository, authorization: undefined }, reference, { signal })
+      digest = top.digest
+      await this.#fetchAll(await planImage(this.#components, { repository, top }, platforms, { signal }), { signal })
     } catch (error) {
       signal.throwIfAborted()
+      isUnknown = digest === undefined && hasCode(error, 'MANIFEST_UNKNOWN', 'NAME_UNKNOWN')
       message = messageOf(error)
     }
     signal.throwIfAborted()
@@ -81,7 +88,7 @@ export class ImagePrewarm {
       seconds: Math.max(0, clock() - begun) / 1000,
       ...this.#received,
     })
-    return { ok, digest: plan?.digest }
+    return { ok, digest, isUnknown }
   }
 
   async #fetchAll({ digest, platforms, blobs }: ImagePlan, options: Abortable): Promise<void> {

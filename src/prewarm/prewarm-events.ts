@@ -68,9 +68,13 @@ export type PrewarmEvent =
       readonly ok: boolean
       readonly images: number
       readonly failedImages: number
+      /** Of these, those that the registry does not have: no other host was asked for them. */
+      readonly unknownImages?: number
       readonly hosts: number
       readonly failedHosts: number
     }
+
+export const MAX_HOSTS_AT_ONCE = 256
 
 export interface PrewarmRequest {
   readonly images: readonly string[]

@@ -15,7 +15,7 @@ import { Slots } from '../util/slots.ts'
 import type { Fleet, FleetImage, HostEnd, HostProgress } from './fleet.ts'
 import { FleetRollout } from './fleet-rollout.ts'
 import { type Emit, ImagePrewarm, type ImagePrewarmComponents } from './image-prewarm.ts'
-import type { PrewarmEvent, PrewarmRequest } from './prewarm-events.ts'
+import { MAX_HOSTS_AT_ONCE, type PrewarmEvent, type PrewarmRequest } from './prewarm-events.ts'
 
 /** Blobs at once, of all images together. Each takes several connections of its own. */
 const BLOBS_AT_ONCE = 4
@@ -23,7 +23,6 @@ const BLOBS_AT_ONCE = 4
 const BLOBS_FOR_PEERS = 4
 const MAX_IMAGES = 64
 const MAX_PLATFORMS = 16
-const MAX_HOSTS_AT_ONCE = 256
 
 export interface PrewarmerComponents extends Omit<ImagePrewarmComponents, 'slots'> {
   /** Undefined without a swarm. */
@@ -103,12 +102,15 @@ export class Prewarmer {
     options: Abortable,
   ): Promise<void> {
     let failedImages = 0
+    let unknownImages = 0
     let hosts = 0
     let failedHosts = 0
     for (const image of images) {
-      const { ok, digest } = await this.#prewarm(image, platforms, emit, this.#slots).run(options)
+      const { ok, digest, isUnknown } = await this.#prewarm(image, platforms, emit, this.#slots).run(options)
       if (!ok) failedImages += 1
-      if (rollout === undefined) continue
+      if (isUnknown) unknownImages += 1
+      // what the registry does not have nobody else gets from it either
+      if (rollout === undefined || isUnknown) continue
       // by digest, so that all hosts get the same
       const name = digest === undefined ? image.name : { ...image.name, reference: { digest } }
       const asked = await rollout.run({ image: image.text, name }, emit, options)
@@ -116,7 +118,7 @@ export class Prewarmer {
       failedHosts += asked.failed
     }
     const ok = failedImages + failedHosts === 0
-    emit({ type: 'done', ok, images: images.length, failedImages, hosts, failedHosts })
+    emit({ type: 'done', ok, images: images.length, failedImages, unknownImages, hosts, failedHosts })
   }
 
   #prewarm({ text, name }: Image, platforms: readonly Platform[] | 'all', emit: Emit, slots: Slots): ImagePrewarm {

@@ -11,6 +11,7 @@ function kindOf(prepare: (certs: string) => Promise<void>): SetupKind {
   let daemon: ContainerdDaemon | undefined
   return {
     client: 'containerd',
+    family: 'containerd',
     unavailable: () => ContainerdDaemon.unavailable(),
     start: async (root: string, hub: HubStandIn) => {
       await prepare(join(root, 'etc/containerd/certs.d'))

@@ -13,12 +13,14 @@ async function startWith(root: string, hub: HubStandIn, settings: object | undef
 
 describeSetup('docker without a daemon.json', {
   client: 'docker',
+  family: 'docker',
   unavailable: () => DockerClient.unavailable(),
   start: (root, hub) => startWith(root, hub, undefined),
 })
 
 describeSetup('docker with a dead mirror', {
   client: 'docker',
+  family: 'docker',
   unavailable: () => DockerClient.unavailable(),
   start: (root, hub) => startWith(root, hub, { debug: true, 'registry-mirrors': ['http://127.0.0.1:9'] }),
 })

@@ -17,6 +17,7 @@ async function prepare(root: string, registries: string): Promise<void> {
 
 describeSetup('podman', {
   client: 'podman',
+  family: 'podman',
   unavailable: () => PodmanClient.unavailable(),
   start: async (root, hub) => {
     await prepare(root, '')
@@ -27,6 +28,7 @@ describeSetup('podman', {
 // CRI-O reads the same files with the same library
 describeSetup('skopeo with a dead mirror', {
   client: 'crio',
+  family: 'podman',
   unavailable: () => SkopeoClient.unavailable() ?? missing(['unshare'], { root: true }),
   start: async (root, hub) => {
     await prepare(root, DEAD_MIRROR)

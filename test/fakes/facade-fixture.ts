@@ -10,6 +10,7 @@ export interface FacadeFixtureInit {
   readonly firstByteMs?: number
   readonly idleMs?: number
   readonly host?: string
+  readonly hosts?: readonly string[]
 }
 
 /** A facade on a port of its own before given services. */
@@ -42,6 +43,7 @@ export class FacadeFixture implements AsyncDisposable {
       {
         upstream: { defaultRegistry: 'docker.io', registries: new Set() },
         instanceId: 'agent-1',
+        hosts: init.hosts ?? [],
         firstByteMs: init.firstByteMs ?? 20_000,
       },
     )

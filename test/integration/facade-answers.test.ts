@@ -4,7 +4,7 @@ import { OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import { type FacadeFixture, startFacade } from '../fakes/facade-fixture.ts'
 import { FakeBlobReader, patternBytes, sha256Of } from '../fakes/fake-blob-reader.ts'
 import { FakePullServices, type Weather } from '../fakes/fake-pull-services.ts'
-import { ask } from '../fakes/raw-http.ts'
+import { ask, sendRaw } from '../fakes/raw-http.ts'
 
 const CONTENT = patternBytes(300_000)
 const DIGEST = sha256Of(CONTENT)
@@ -31,7 +31,7 @@ const services = new FakePullServices({
 let facade: FacadeFixture
 
 beforeAll(async () => {
-  facade = await startFacade(services, { firstByteMs: FIRST_BYTE_MS })
+  facade = await startFacade(services, { firstByteMs: FIRST_BYTE_MS, hosts: ['mirror.test'] })
 })
 afterAll(() => facade[Symbol.asyncDispose]())
 beforeEach(() => {
@@ -414,5 +414,24 @@ describe('what is refused', () => {
     expect((await ask(facade.port, PATHS['a blob'], { headers: { 'shoal-via': 'agent-0, agent-11' } })).status).toBe(
       200,
     )
+  })
+})
+
+describe('a Host that is none of this host', () => {
+  const DENIED = { errors: [{ code: 'DENIED', message: expect.stringContaining('facade.hosts') }] }
+  const paths = ['/v2/', `/v2/a/b/blobs/${DIGEST}`, `/v2/a/b/manifests/v1?ns=docker.io`, '/v2/_catalog', '/nothing']
+
+  it.each(paths)('is refused for %s, before anybody is asked', async (path) => {
+    const { status, body } = await ask(facade.port, path, { headers: { host: `evil.test:${facade.port}` } })
+    expect(status).toBe(403)
+    expect(JSON.parse(body.toString())).toEqual(DENIED)
+    expect(services.calls).toEqual([])
+  })
+
+  it('is told from the names that clients use, and from none', async () => {
+    for (const host of ['localhost', '10.0.0.7:5050', 'mirror.test:5050', `[::1]:${facade.port}`]) {
+      expect(await ask(facade.port, '/v2/', { headers: { host } })).toMatchObject({ status: 200 })
+    }
+    expect(await sendRaw(facade.port, 'GET /v2/ HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
   })
 })

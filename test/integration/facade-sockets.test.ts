@@ -100,7 +100,7 @@ it('reads no further than its buffers while a client does not read, and cuts it 
   const socket = connect(facade.port, '127.0.0.1')
   socket.on('error', () => {})
   socket.pause()
-  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
   const reader = await openedReader(services)
   await reader.closed
   expect(reader.reads).toBeLessThan(LARGE.length / (64 * 1024))
@@ -114,7 +114,7 @@ it('starts nothing for a request that waits behind another on its connection, an
   const socket = connect(facade.port, '127.0.0.1')
   socket.on('error', () => {})
   socket.pause()
-  const ask = `GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const ask = `GET ${PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n`
   socket.write(ask + ask)
   const reader = await openedReader(services)
   await vi.waitFor(() => expect(facade.sentBytes).toBeGreaterThan(0))
@@ -185,10 +185,10 @@ it('cuts what is not finished by the deadline when it stops', async () => {
 it('answers requests that were sent without waiting, in order', async () => {
   await using facade = await startFacade(servicesOf({}, patternBytes(100_000)))
   const ranges = Array.from({ length: 20 }, (_, i) => i)
-  const requests = ranges.map((i) => `GET ${PATH} HTTP/1.1\r\nHost: x\r\nRange: bytes=${i}-${i}\r\n\r\n`)
+  const requests = ranges.map((i) => `GET ${PATH} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=${i}-${i}\r\n\r\n`)
   const answers = await sendRaw(
     facade.port,
-    `${requests.join('')}GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    `${requests.join('')}GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
   )
   const found = [...answers.matchAll(/Content-Range: bytes (\d+)-/g)].map(([, start]) => Number(start))
   expect(found).toEqual(ranges)
@@ -199,7 +199,10 @@ it('ends a connection after the answer when a request comes on it while it stops
   const gate = Promise.withResolvers<void>()
   const services = servicesOf({ beforeRead: () => gate.promise }, patternBytes(10))
   const facade = await startFacade(services)
-  const answers = sendRaw(facade.port, `GET ${PATH} HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const answers = sendRaw(
+    facade.port,
+    `GET ${PATH} HTTP/1.1\r\nHost: localhost\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  )
   await openedReader(services)
   const stopped = facade.server.stop({ deadlineMs: 20_000 })
   gate.resolve()
@@ -211,14 +214,16 @@ it.each(['GET * HTTP/1.1', 'GET http://127.0.0.1/v2/ HTTP/1.1', 'GET //v2/ HTTP/
   'answers 404 to the request target of %s',
   async (line) => {
     await using facade = await startFacade(servicesOf())
-    expect(await sendRaw(facade.port, `${line}\r\nHost: x\r\nConnection: close\r\n\r\n`)).toMatch(/^HTTP\/1\.1 404 /)
+    expect(await sendRaw(facade.port, `${line}\r\nHost: localhost\r\nConnection: close\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 404 /,
+    )
   },
 )
 
 it('answers a push at once, without taking its body', async () => {
   await using facade = await startFacade(servicesOf())
   const head =
-    'POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n'
+    'POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n'
   const socket = connect(facade.port, '127.0.0.1')
   socket.write(`${head}{`)
   const [answer] = await once(socket, 'data')

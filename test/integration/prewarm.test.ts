@@ -152,6 +152,29 @@ describe('a prewarm of the fleet', () => {
     }
   })
 
+  it('asks nobody for what the registry does not have, and the fleet for the other images', async () => {
+    await using origin = await FaultOrigin.start()
+    publish(origin, single)
+    await using fleet = await Fleet.start({
+      count: 2,
+      start: (swarm) => TestAgent.start({ origins: [origin.registry], swarm }),
+    })
+    const events = await prewarm(fleet.first.adminUrl('/api/prewarm?image=app:typo&image=app:v1&fleet=true'))
+    expect(new Set(eventsOf(events, 'host').map(({ image }) => image))).toEqual(new Set(['app:v1']))
+    expect(events.at(-1)).toMatchObject({ ok: false, failedImages: 1, unknownImages: 1, hosts: 1, failedHosts: 0 })
+  })
+
+  it('asks the others also for an image that is not made for the platform of this host', async () => {
+    await using origin = await FaultOrigin.start()
+    publish(origin, multi)
+    await using fleet = await Fleet.start({
+      count: 2,
+      start: (swarm) => TestAgent.start({ origins: [origin.registry], swarm }),
+    })
+    const events = await prewarm(fleet.first.adminUrl('/api/prewarm?image=app:v1&platform=linux/s390x&fleet=true'))
+    expect(events.at(-1)).toMatchObject({ failedImages: 1, unknownImages: 0, hosts: 1, failedHosts: 1 })
+  })
+
   it('an agent that is told not to takes no such requests, and the others are served', async () => {
     await using origin = await FaultOrigin.start()
     publish(origin, single)

@@ -37,8 +37,10 @@ describe('loadConfig', () => {
   })
 
   it('takes names of this host, in any case and with all under one', () => {
-    const { admin } = load({ yaml: 'admin: { hosts: [Node-1.Example, "*.fleet.example"] }' })
+    const hosts = '{ hosts: [Node-1.Example, "*.fleet.example"] }'
+    const { admin, facade } = load({ yaml: `admin: ${hosts}\nfacade: ${hosts}` })
     expect(admin.hosts).toEqual(['node-1.example', '*.fleet.example'])
+    expect(facade.hosts).toEqual(admin.hosts)
   })
 
   it('reaches keys of several words from the environment', () => {

@@ -48,9 +48,10 @@ export async function prewarm(request: PrewarmRequest, context: PrewarmContext):
       }
       if (event.type !== 'done') continue
       live?.clear()
-      const summary = summaryOf(event)
+      const forFleet = request.hosts !== undefined
+      const summary = summaryOf(event, { forFleet })
       if (!event.ok) throw new CliError(summary)
-      if (!json && event.images + event.hosts > 1) print(`${summary}\n`)
+      if (!json && (forFleet || event.images > 1)) print(`${summary}\n`)
       return
     }
   } finally {

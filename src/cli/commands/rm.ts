@@ -12,12 +12,16 @@ export async function rm(wanted: readonly string[], { client, json: asJson, prin
   const held = (await client.blobs()).map(({ digest }) => digest)
   const digests = new Set(wanted.map((prefix) => expand(prefix, held)))
   const removed: RemoveResult[] = []
-  for (const digest of digests) {
-    const result = await client.remove(digest)
-    removed.push(result)
-    if (!asJson) print(`removed ${result.digest} (${formatBytes(result.bytes)})\n`)
+  try {
+    for (const digest of digests) {
+      const result = await client.remove(digest)
+      removed.push(result)
+      if (!asJson) print(`removed ${result.digest} (${formatBytes(result.bytes)})\n`)
+    }
+  } finally {
+    // what is gone is gone, whatever became of the next one
+    if (asJson) print(json(removed))
   }
-  if (asJson) print(json(removed))
 }
 
 /** @throws CliError with exit code 2 when it is no prefix of a digest, 1 when no blob or more than one has it */

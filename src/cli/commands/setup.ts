@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
+import { hasCode } from '../../errors.ts'
 import { parseRegistry } from '../../oci/reference.ts'
 import { carryOut } from '../../setup/carry-out.ts'
 import { ClientDaemon, type DaemonOutcome } from '../../setup/client-daemon.ts'
@@ -77,14 +78,23 @@ function fileOf(file: string, root: string): string {
 }
 
 function plan(clientSetup: ClientSetup, options: SetupOptions, config: SetupConfig): SetupStep {
-  const mirror: Mirror = options.mirror === undefined ? mirrorAt(config.facade) : parseMirror(options.mirror)
   return clientSetup.planSetup({
-    mirror,
+    mirror: mirrorOf(options, config),
     registries: options.registry?.map(registryOf),
     knownRegistries: config.registries,
     defaultRegistry: config.defaultRegistry,
     file: options.file,
   })
+}
+
+/** Without a place that can be known, the command lacks an option. */
+function mirrorOf({ mirror }: SetupOptions, { facade }: SetupConfig): Mirror {
+  try {
+    return mirror === undefined ? mirrorAt(facade) : parseMirror(mirror)
+  } catch (cause) {
+    if (!hasCode(cause)) throw cause
+    throw new CliError(cause.message, { cause, exitCode: 2 })
+  }
 }
 
 function registryOf(text: string): string {

@@ -17,7 +17,10 @@ function describe(now: AgentStatus): string {
     ['Mirror', listening.facade.join(', ') || 'not listening'],
     ['Admin', listening.admin.join(', ')],
     ...swarmFacts(now),
-    ['Store', `${store.dir}${store.writable ? '' : ' (full, or can not be written: blobs are passed through)'}`],
+    [
+      'Store',
+      `${store.dir}${store.writable ? '' : ' (full, or can not be written: blobs are passed through, not kept)'}`,
+    ],
     ['Blobs', `${store.blobs}, ${formatBytes(store.bytes)} of ${formatBytes(store.quotaBytes)}${share}`],
     [
       'Received',

@@ -68,13 +68,13 @@ const EVENTS: PrewarmEvent[] = [
 
 async function run(
   events: readonly (PrewarmEvent | { type: 'failed'; message: string })[],
-  { json = false, onTerminal = false } = {},
+  { json = false, onTerminal = false, hosts = undefined as number | undefined } = {},
 ) {
   let out = ''
   let err = ''
   let now = 0
   const outcome = await prewarm(
-    { images: [image], platforms: [] },
+    { images: [image], platforms: [], hosts },
     {
       client: {
         prewarm: async function* () {
@@ -105,7 +105,7 @@ async function run(
 
 describe('shoal prewarm', () => {
   it('prints a line for each thing that came to an end where there is no terminal, and moves no cursor', async () => {
-    const { out, err, outcome } = await run(EVENTS)
+    const { out, err, outcome } = await run(EVENTS, { hosts: 8 })
     expect(outcome).toBeUndefined()
     expect(err).toBe('')
     expect(out).not.toContain('\u001b')
@@ -122,7 +122,7 @@ describe('shoal prewarm', () => {
   })
 
   it('draws bars on a terminal, and leaves what came to an end', async () => {
-    const { out, err } = await run(EVENTS, { onTerminal: true })
+    const { out, err } = await run(EVENTS, { onTerminal: true, hosts: 8 })
     expect(out.split('\n')).toEqual([
       'app:v1: done, 4 MiB in 2 s, 100 % from registries',
       'app:v1: 10.0.0.2:1 (00000001) done, 4 MiB, all was there',
@@ -134,6 +134,16 @@ describe('shoal prewarm', () => {
     expect(err).toContain('0 of 2 layers; 25 % from registries, 75 % from peers')
     expect(err).toContain('hosts: 1 running, 0 done')
     expect(err.endsWith('\u001b[J')).toBe(true)
+  })
+
+  it.each([
+    [{ ok: true, failedImages: 0 }, '1 of 1 images are here, no other host is connected.'],
+    [{ ok: false, failedImages: 1, unknownImages: 1 }, '0 of 1 images are here, no other host was asked.'],
+  ])('says why no other host has it when they were meant too: %j', async (end, summary) => {
+    const done = { type: 'done', images: 1, hosts: 0, failedHosts: 0, ...end } as const
+    const { out, outcome } = await run([done], { hosts: 8 })
+    expect(end.ok ? out : (outcome as CliError).message).toContain(summary)
+    expect((await run([done])).out).toBe('')
   })
 
   it('prints the events as they are with --json', async () => {
@@ -231,6 +241,8 @@ describe('shoal transfers', () => {
       '50 % from registries, 50 % from peers',
       '2',
     ])
+    const [, unsized = ''] = (await show([{ ...transfer, size: undefined, chunkBytes: undefined }])).split('\n')
+    expect(unsized.split(/ {2,}/).slice(2, 4)).toEqual(['1 MiB', '?'])
     expect(await show([])).toBe('Nothing is on its way.\n')
     expect(JSON.parse(await show([transfer], { json: true }))).toEqual([transfer])
   })

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
+import { parseConfig } from '../../../src/config.ts'
+import { ShoalError } from '../../../src/errors.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
@@ -72,7 +74,16 @@ describe('shoal', () => {
     [['rm']],
     [['rm', 'XYZ']],
     [['status', '--admin', 'http://']],
+    [['status', '--admin', 'http://127.0.0.1:5053/shoal']],
+    [['status', '--admin', 'ftp://127.0.0.1']],
+    [['status', '--admin', 'http://me:secret@127.0.0.1:5053']],
     [['agent', '--set']],
+    [['prewarm', 'UPPER']],
+    [['prewarm', 'a', 'a:b:c']],
+    [['prewarm', 'a', '--platform', 'nonsense']],
+    [['prewarm', 'a', '--hosts', '2']],
+    [['prewarm', 'a', '--fleet', '--hosts', '1000']],
+    [['prewarm', 'a', '--fleet', '--hosts', 'x']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
     const { code, err } = await run(args)
     expect(code).toBe(2)
@@ -99,6 +110,12 @@ describe('shoal', () => {
     const runAgent = () => Promise.reject(new Error('port is taken'))
     expect(await run(['agent'], { runAgent })).toMatchObject({ code: 1, err: 'shoal: port is taken\n' })
   })
+})
+
+it('doctor says in its help what it ends with', async () => {
+  const doctor = { config: () => parseConfig({}), host: () => Promise.reject(new Error('not asked')) }
+  const { out } = await run(['doctor', '--help'], { doctor })
+  expect(out).toMatch(/Ends with 0 .*warnings; with 1 when one failed/)
 })
 
 describe('a command that asks an agent', () => {
@@ -150,6 +167,12 @@ it('status says it for people, and as JSON', async () => {
   ])
     expect(out).toContain(part)
   expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
+})
+
+it('status says when blobs are not kept', async () => {
+  expect((await run(['status'])).out).not.toContain('not kept')
+  backend.current = { ...STATUS, store: { ...STATUS.store, writable: false } }
+  expect((await run(['status'])).out).toContain('not kept')
 })
 
 it('status says when there is no swarm', async () => {
@@ -293,6 +316,17 @@ describe('rm', () => {
   ])('removes nothing for %j', async (wanted, message) => {
     expect(await run(['rm', ...wanted])).toMatchObject({ code: 1, err: expect.stringContaining(message) })
     expect(backend.removed).toEqual([])
+  })
+
+  it('reports what it removed before one could not be', async () => {
+    const remove = backend.remove.bind(backend)
+    using _ = vi.spyOn(backend, 'remove').mockImplementation(async (digest) => {
+      if (digest === AB) throw new ShoalError('STORE_FAILED', 'disk gone')
+      return await remove(digest)
+    })
+    const { code, out, err } = await run(['rm', 'cd', 'ab', '--json'])
+    expect(JSON.parse(out)).toEqual([{ digest: C, bytes: 5 }])
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('disk gone') })
   })
 
   it('prints what it removed, and as JSON', async () => {

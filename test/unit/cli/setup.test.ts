@@ -144,10 +144,18 @@ describe('shoal setup', () => {
     [['docker', '--registry', 'a b']],
     [['docker', '--registry']],
     [['docker', '--file', 'daemon.json']],
+    [['docker', '--mirror', 'ftp://x']],
+    [['docker', '--mirror', 'http://x/path']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
     const { code, err } = await run(...args)
     expect(code).toBe(2)
     expect(err).not.toBe('')
+    expect(daemonJson()).toBe(BEFORE)
+  })
+
+  it('ends with 2 when the agent chooses its port and nobody says which', async () => {
+    config = { ...config, facade: { host: '127.0.0.1', port: 0 } }
+    expect(await run('docker')).toMatchObject({ code: 2, err: expect.stringContaining('--mirror') })
     expect(daemonJson()).toBe(BEFORE)
   })
 })

@@ -3,7 +3,6 @@ import { parseConfig } from '../../../src/config.ts'
 import { agentCheck } from '../../../src/doctor/agent-check.ts'
 import { AgentView } from '../../../src/doctor/agent-view.ts'
 import { type Check, runChecks } from '../../../src/doctor/check.ts'
-import { type Configured, clientCheck } from '../../../src/doctor/client-check.ts'
 import { clockCheck } from '../../../src/doctor/clock-check.ts'
 import { configCheck } from '../../../src/doctor/config-check.ts'
 import { diskCheck } from '../../../src/doctor/disk-check.ts'
@@ -136,48 +135,6 @@ describe('mirror', () => {
     expect(await run(check())).toMatchObject({ state: 'fail', text: expect.stringContaining('503') })
     status = undefined
     expect(await run(check())).toMatchObject({ state: 'fail', text: expect.stringContaining('something answers') })
-  })
-})
-
-describe('a client', () => {
-  const check = (isInstalled: boolean, configured: Configured) =>
-    clientCheck(
-      {
-        agent: agent(),
-        isInstalled: async () => isInstalled,
-        isConfigured: async () => configured,
-        now: () => 1_700_000_060_000,
-      },
-      { name: 'docker', families: ['docker'], example: 'docker pull hello-world' },
-    )
-
-  it('is passed over when it is not installed', async () => {
-    expect(await run(check(false, { state: 'no' }))).toMatchObject({ state: 'skip' })
-  })
-
-  it('uses the mirror, and was seen a minute ago', async () => {
-    expect(await run(check(true, { state: 'yes' }))).toMatchObject({
-      state: 'ok',
-      text: expect.stringContaining('1 min ago'),
-    })
-    status = { ...STATUS, clients: [] }
-    expect(await run(check(true, { state: 'yes' }))).toMatchObject({
-      state: 'ok',
-      text: expect.stringContaining('docker pull hello-world'),
-    })
-  })
-
-  it('is told how to be set up when its files say nothing and it was never seen', async () => {
-    expect(await run(check(true, { state: 'no' }))).toMatchObject({ state: 'ok' })
-    status = { ...STATUS, clients: [] }
-    expect(await run(check(true, { state: 'no' }))).toMatchObject({
-      state: 'warn',
-      advice: expect.stringContaining('shoal setup docker'),
-    })
-    expect(await run(check(true, { state: 'unreadable', why: 'line 3' }))).toMatchObject({
-      state: 'warn',
-      text: 'line 3',
-    })
   })
 })
 
@@ -371,7 +328,11 @@ describe('disk', () => {
 
   it('fails when the agent cannot write, the mount is read-only, or there is no room for bytes or files', async () => {
     status = { ...STATUS, store: { ...STATUS.store, writable: false } }
-    expect(await check()).toMatchObject({ state: 'fail' })
+    expect(await check()).toMatchObject({ state: 'fail', advice: expect.stringContaining('make room') })
+    for (const error of ['EACCES', 'ENOENT']) {
+      host.error = error
+      expect(await check()).toMatchObject({ state: 'fail', advice: expect.stringContaining('--set store.dir') })
+    }
     status = STATUS
     host.error = 'EROFS'
     expect(await check()).toMatchObject({ state: 'fail' })

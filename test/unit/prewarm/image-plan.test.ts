@@ -30,8 +30,9 @@ class Repository {
     return { digest: sha256(bytes), mediaType: OCI_MANIFEST, size: bytes.length, bytes, stale: undefined }
   }
 
-  plan(platforms: Parameters<typeof planImage>[2] = [AMD64]) {
-    return planImage({ manifests: this }, { repository: REPOSITORY, reference: { tag: 'v1' } }, platforms, { signal })
+  async plan(platforms: Parameters<typeof planImage>[2] = [AMD64]) {
+    const top = await this.get(undefined, { tag: 'v1' })
+    return await planImage({ manifests: this }, { repository: REPOSITORY, top }, platforms, { signal })
   }
 }
 
