@@ -6,20 +6,28 @@ import { parse, parseAllDocuments } from 'yaml'
 import { type Config, parseConfig } from '../../../src/config.ts'
 import { missing, run } from '../../fixtures/child.ts'
 import { type Resource, resource } from '../../fixtures/kubernetes-schema.ts'
+import { checkTypes } from '../../fixtures/kubernetes-types.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const folder = join(root, 'config/kubernetes')
 const noKubectl = missing(['kubectl'], { root: false })
+if (noKubectl !== undefined)
+  process.stderr.write(
+    `Left out, ${noKubectl}: whether config/kubernetes renders to what Kubernetes takes. Needs kubectl 1.22 or later.\n`,
+  )
 const OVERLAYS = ['base', 'overlays/containerd', 'overlays/crio', 'overlays/pod-network']
 
 type Of<K extends Resource['kind']> = Extract<Resource, { kind: K }>
 
 /** What `kubectl apply -k` would send. */
 class Rendered {
+  /** As Kubernetes would get them. */
+  readonly documents: readonly Resource[]
   readonly #resources: readonly Resource[]
 
   constructor(yaml: string) {
-    this.#resources = parseAllDocuments(yaml).map((document) => resource.parse(document.toJS()))
+    this.documents = parseAllDocuments(yaml).map((document) => document.toJS() as Resource)
+    this.#resources = this.documents.map((document) => resource.parse(document))
   }
 
   one<K extends Resource['kind']>(kind: K): Of<K> {
@@ -78,6 +86,10 @@ describe.skipIf(noKubectl !== undefined).each(OVERLAYS)(
   `%s as kubectl renders it${noKubectl ? ` (left out: ${noKubectl})` : ''}`,
   (dir) => {
     const rendered = async (): Promise<Rendered> => new Rendered(await run('kubectl', ['kustomize', join(folder, dir)]))
+
+    it('holds only fields that Kubernetes has, with the types they have there', async () => {
+      await checkTypes((await rendered()).documents)
+    })
 
     it('selects the pods that it makes', async () => {
       const all = await rendered()
@@ -160,6 +172,19 @@ describe.skipIf(noKubectl !== undefined).each(OVERLAYS)(
     })
   },
 )
+
+describe('the check of fields', () => {
+  const service = { apiVersion: 'v1', kind: 'Service', spec: { publishNotReadyAddresses: true } }
+
+  it.each([
+    ['that there is not', { publishNotReadyAddress: true }, /publishNotReadyAddress.*does not exist/],
+    ['of another type', { publishNotReadyAddresses: 'true' }, /'string' is not assignable to type 'boolean/],
+  ])('finds one %s', async (_, spec, problem) => {
+    await checkTypes([service])
+    const invalid = { ...service, spec }
+    await expect(checkTypes([invalid])).rejects.toThrow(problem)
+  })
+})
 
 describe.skipIf(noKubectl !== undefined).each([
   ['containerd', 'etc/containerd/certs.d/_default/hosts.toml'],
