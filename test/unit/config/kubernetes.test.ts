@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { type Config, parseConfig } from '../../../src/config.ts'
@@ -15,6 +15,7 @@ if (noKubectl !== undefined)
   process.stderr.write(
     `Left out, ${noKubectl}: whether config/kubernetes renders to what Kubernetes takes. Needs kubectl 1.22 or later.\n`,
   )
+const SECRET_CHANGE = 'components/secret-change'
 const OVERLAYS = ['base', 'overlays/containerd', 'overlays/crio', 'overlays/pod-network']
 
 type Of<K extends Resource['kind']> = Extract<Resource, { kind: K }>
@@ -52,14 +53,14 @@ class Rendered {
 
 describe('the files for Kubernetes', () => {
   it('name in each kustomization only files that are there, and leave none unnamed', async () => {
-    for (const dir of OVERLAYS) {
+    for (const dir of [...OVERLAYS, SECRET_CHANGE]) {
       const text = await readFile(join(folder, dir, 'kustomization.yaml'), 'utf8')
       const {
-        resources,
+        resources = [],
         patches = [],
         configMapGenerator = [],
       } = parse(text) as {
-        resources: string[]
+        resources?: string[]
         patches?: { path: string }[]
         configMapGenerator?: { files: string[] }[]
       }
@@ -172,6 +173,27 @@ describe.skipIf(noKubectl !== undefined).each(OVERLAYS)(
     })
   },
 )
+
+describe.skipIf(noKubectl !== undefined)('the component for a change of the secret', () => {
+  it.each(OVERLAYS)('has the agents of %s read the previous one beside the secret', async (overlay) => {
+    const dir = await mkdtemp(join(tmpdir(), 'shoal-kustomize-'))
+    try {
+      const there = (path: string): string => relative(dir, join(folder, path))
+      const kustomization = { resources: [there(overlay)], components: [there(SECRET_CHANGE)] }
+      await writeFile(join(dir, 'kustomization.yaml'), JSON.stringify(kustomization))
+      const all = new Rendered(await run('kubectl', ['kustomize', dir]))
+      await checkTypes(all.documents)
+      const variables = all.pod.containers[0].env ?? []
+      const variable = variables.find(({ name }) => name === 'SHOAL_SWARM__PREVIOUS_SECRET_FILE')
+      const previous = all.config.swarm.secretFile?.replace(/[^/]*$/, 'previous')
+      expect(variable?.value).toBe(previous)
+      // what the agent had before is still there
+      expect(variables.map(({ name }) => name)).toContain('HOME')
+    } finally {
+      await rm(dir, { recursive: true })
+    }
+  })
+})
 
 describe('the check of fields', () => {
   const service = { apiVersion: 'v1', kind: 'Service', spec: { publishNotReadyAddresses: true } }
