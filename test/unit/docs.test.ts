@@ -132,6 +132,19 @@ describe('the documentation', () => {
     expect(used.length).toBeGreaterThan(20)
   })
 
+  it.each(['## Sizing', '## What happens when …'])('says in each row under %s where it is seen', async (heading) => {
+    const operations = await readFile(join(root, 'docs/operations.md'), 'utf8')
+    const [section = ''] = operations.slice(operations.indexOf(`${heading}\n`) + heading.length).split(/^## /m)
+    const rows = section.match(/^\|.*\|$/gm)?.slice(2) ?? []
+    const isShown = (row: string): boolean => {
+      const last = row.split(' | ').at(-1) ?? ''
+      const spans = [...last.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)
+      return spans.some((span) => /^(?:npm run|shoal|openssl) /.test(span) || existsSync(join(root, span)))
+    }
+    expect(rows.filter((row) => !isShown(row))).toEqual([])
+    expect(rows.length).toBeGreaterThan(5)
+  })
+
   it('names only metrics that there are', async () => {
     const table = await readFile(join(root, 'docs/metrics.md'), 'utf8')
     const used = found(({ lines }) => lines.filter((line) => /^shoal_\w+$/.test(line)))
