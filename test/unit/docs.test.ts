@@ -124,6 +124,15 @@ describe('the documentation', () => {
     expect(ours.length).toBeGreaterThan(1)
   })
 
+  it("shows k3s' file in its form, with the mirror where an agent listens", () => {
+    const files = found(({ blocks }) =>
+      blocks.filter(({ code }) => /^mirrors:/m.test(code)).map(({ code }) => parse(code) as { mirrors: object }),
+    )
+    const { host, port } = parseConfig({}).facade.listen
+    const endpoint = [`http://${host}:${port}`]
+    expect(files.map(({ what }) => what)).toEqual([{ mirrors: { 'docker.io': { endpoint }, 'quay.io': { endpoint } } }])
+  })
+
   it('names only files of this repository that there are', () => {
     const used = found(({ lines }) =>
       lines.flatMap((line) => /(?:^|\s)((?:src|test|scripts|config|docs)\/[\w./-]*\w)/.exec(line)?.slice(1) ?? []),
@@ -162,7 +171,9 @@ describe('the documentation', () => {
   })
 
   it('links to what is there', async () => {
-    const links = found(({ text }) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link))
+    const links = found(({ text }) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)|\bsrc(?:set)?="([^"]+)"/g)].map(([, link, source]) => link ?? source ?? ''),
+    )
     const dead: string[] = []
     for (const { page, what } of links.filter(({ what }) => !/^https?:/.test(what))) {
       const [path = '', anchor] = what.split('#')
@@ -172,5 +183,8 @@ describe('the documentation', () => {
       if (!isThere) dead.push(`${page}: ${what}`)
     }
     expect(dead).toEqual([])
+    const shown = new Set(links.map(({ page, what }) => join(dirname(page), what)))
+    const images = (await readdir(join(root, 'docs/images'))).map((name) => `docs/images/${name}`)
+    expect(images.filter((name) => !shown.has(name))).toEqual([])
   })
 })
