@@ -115,6 +115,16 @@ describe('the documentation', () => {
     expect(used.length).toBeGreaterThan(keys.size)
   })
 
+  it('says of a key in brackets what it is unless it is set', () => {
+    const defaults = new Map(configKeys().map(({ name, fallback }) => [name, fallback]))
+    const said = found(({ text }) => [...text.matchAll(/`(\w+\.\w+)` \((\d+) (s|min|h|d|[KMG]iB)\)/g)])
+    for (const { what } of said) {
+      const [, key = '', count = '', unit = ''] = what
+      expect(`${key}: ${defaults.get(key)}`).toBe(`${key}: ${count}${unit}`)
+    }
+    expect(said.length).toBeGreaterThan(3)
+  })
+
   it('shows only configuration that an agent takes', () => {
     const shown = found(({ blocks }) =>
       blocks.filter(({ language }) => language === 'yaml').map(({ code }) => parse(code) as object),
