@@ -225,7 +225,7 @@ export class RunSet {
     const gathering = { maxBytes: WRITE_QUEUE_BYTES, enoughBytes: WRITE_BYTES, gatherMs, stop }
     for await (const batch of batches(body.bytes, gathering)) {
       const before = run.next
-      await this.#writer.take(run, batch)
+      await this.#take(run, batch)
       run.lastByteAt = clock()
       const bytes = bytesOf(batch)
       if (!run.isTrusted) this.#fromPeers.add(bytes, run.lastByteAt)
@@ -239,6 +239,16 @@ export class RunSet {
     if (opened !== undefined && run.position >= opened.end) run.isCut = true
     else if (run.next < run.end)
       throw new ShoalError(run.isTrusted ? 'ORIGIN_MISBEHAVED' : 'PEER_MISBEHAVED', 'the body ended early')
+  }
+
+  /** What the disk says about it is why the run ends, before the body that is left is stopped. */
+  async #take(run: Run, batch: Uint8Array[]): Promise<void> {
+    try {
+      await this.#writer.take(run, batch)
+    } catch (error) {
+      run.stop.abort(error)
+      throw error
+    }
   }
 
   /** Resolves when it writes nothing any more. */

@@ -61,10 +61,18 @@ describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undef
       await run('chmod', ['-R', 'a+rX', dir])
       await run('chown', [`${UNPRIVILEGED}:${UNPRIVILEGED}`, data])
       const entrypoint = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
-      const health = JSON.parse(/^HEALTHCHECK .*CMD (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
+      const health = JSON.parse(/^HEALTHCHECK .*?CMD (.+)$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
       const here = (argument: string): string => argument.replace(/^\/opt\/shoal/, app())
       const user = [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups', '--']
-      const settings = { ...env, HOME: data, SHOAL_STORE__DIR: data, SHOAL_FACADE__LISTEN: '127.0.0.1:0' }
+      const anywhere = '127.0.0.1:0'
+      const settings = {
+        ...env,
+        HOME: data,
+        SHOAL_STORE__DIR: data,
+        SHOAL_FACADE__LISTEN: anywhere,
+        SHOAL_SWARM__LISTEN: anywhere,
+        SHOAL_SWARM__LANE: anywhere,
+      }
       // nothing but the volume can be written, as with docker's --read-only
       const readOnly = 'mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && exec "$@"'
       const agent = Child.start(
@@ -81,15 +89,23 @@ describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undef
           ...entrypoint.map(here),
           'agent',
           '--set',
-          'admin.listen=127.0.0.1:0',
+          `admin.listen=${anywhere}`,
         ],
         { env: settings },
       )
       try {
         const [line] = await agent.until(/^\{.*"msg":"ready".*\}$/m)
         const admin = (JSON.parse(line) as { admin: string[] }).admin[0] ?? ''
-        const [command = '', ...args] = health.map(here)
-        const status = JSON.parse(await run(command, [...args, '--admin', admin], { env: settings })) as object
+        // the health check, as pid 1 with the agent's arguments
+        const [command = '', ...args] = health
+        const check = (variable: string, ...rest: string[]): Promise<string> =>
+          run('unshare', ['--pid', '--fork', '--mount-proc', command, ...args, '--', 'agent', ...rest], {
+            env: { ...settings, SHOAL_ADMIN__LISTEN: variable },
+          })
+        await check(admin)
+        await check('127.0.0.1:1', '--set', `admin.listen=${admin}`)
+        await expect(check('127.0.0.1:1')).rejects.toThrow('exit 1')
+        const status = (await (await fetch(`http://${admin}/api/status`)).json()) as object
         expect(status).toMatchObject({ ready: true, store: { dir: data, writable: true } })
       } finally {
         expect(await agent.stop()).toBe(0)

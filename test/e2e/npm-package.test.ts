@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join, relative } from 'node:path'
+import { basename, delimiter, dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child, missing, run } from '../fixtures/child.ts'
 
@@ -21,9 +21,10 @@ const PACKED_FROM = [
 ]
 const COLD_MS = 120_000
 
-describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm package', () => {
+describe.skipIf(missing(['npm', 'setsid'], { root: false }) !== undefined)('the npm package', () => {
   let dir: string
   let shoal: string
+  let archive: string
   /** A PATH on which `node` is one that is too old. */
   let oldPath: string
   const path = process.env['PATH'] ?? ''
@@ -38,10 +39,10 @@ describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm packag
       env,
       timeoutMs: COLD_MS,
     })
-    const archive = (await readdir(dir)).find((name) => name.endsWith('.tgz')) ?? ''
+    archive = join(dir, (await readdir(dir)).find((name) => name.endsWith('.tgz')) ?? '')
     await mkdir(join(dir, 'clean'))
     const install = 'cd "$1" && npm install --silent --no-audit --no-fund --omit=optional --prefer-offline "$2"'
-    await run('sh', ['-ec', install, 'sh', join(dir, 'clean'), join(dir, archive)], { env, timeoutMs: COLD_MS })
+    await run('sh', ['-ec', install, 'sh', join(dir, 'clean'), archive], { env, timeoutMs: COLD_MS })
     shoal = join(dir, 'clean/node_modules/.bin/shoal')
     await mkdir(join(dir, 'old'))
     await writeFile(join(dir, 'old/node'), '#!/bin/sh\necho v20.19.0\n', { mode: 0o755 })
@@ -98,6 +99,38 @@ describe.skipIf(missing(['npm'], { root: false }) !== undefined)('the npm packag
       expect(JSON.parse(await npx('blobs', '--json'))).toMatchObject([{ digest: `sha256:${hex}` }])
     } finally {
       expect(await agent.stop()).toBe(0)
+    }
+  })
+
+  it('runs an agent from the archive alone, as the quick start has it', { timeout: COLD_MS }, async () => {
+    const page = await readFile(join(root, 'docs/quick-start.md'), 'utf8')
+    const [, name, rest = ''] = /`npx -y \.\/(shoal-[\d.]+\.tgz)( agent)`/.exec(page) ?? []
+    expect(basename(archive)).toBe(name)
+    // npx keeps what it installed by the name of the archive: with a cache of its own it can't run an older one
+    const downloads = (await run('npm', ['config', 'get', 'cache'])).trim()
+    await mkdir(join(dir, 'cache'))
+    await symlink(join(downloads, '_cacache'), join(dir, 'cache/_cacache'))
+    const env = {
+      PATH: `${dirname(NODE)}${delimiter}${path}`,
+      npm_config_cache: join(dir, 'cache'),
+      SHOAL_STORE__DIR: join(dir, 'data-of-npx'),
+      SHOAL_SWARM__ENABLED: 'false',
+      SHOAL_FACADE__LISTEN: '127.0.0.1:0',
+      SHOAL_ADMIN__LISTEN: '127.0.0.1:0',
+    }
+    // npx does not hand on signals to all that it starts: they get theirs as a group
+    const agent = Child.start(
+      'setsid',
+      ['sh', '-ec', `cd "$1" && exec npx -y --prefer-offline ./"$2"${rest}`, 'sh', dir, basename(archive)],
+      { env },
+    )
+    try {
+      const [line] = await agent.until(/^\{.*"msg":"ready".*\}$/m, COLD_MS)
+      const [admin = ''] = (JSON.parse(line) as { admin: string[] }).admin
+      expect((await fetch(`http://${admin}/readyz`)).status).toBe(200)
+    } finally {
+      process.kill(-(agent.pid ?? 0), 'SIGTERM')
+      await agent.exited
     }
   })
 

@@ -8,14 +8,16 @@ import { missing, run } from '../fixtures/child.ts'
 const root = join(import.meta.dirname, '../..')
 const UNIT = join(root, 'config/systemd/shoal.service')
 const BOOT = join(root, 'test/fixtures/systemd/boot.sh')
-/** systemd-analyze calls below 2 OK; without its settings the service has 9.2. */
-const MOST_EXPOSURE = 1.6
+/** As docs/operations.md says. systemd-analyze calls below 2 OK; without its settings the service has 9.2. */
+const MOST_EXPOSURE = 1.5
 
 const SECTIONS = `[Service]
 ExecStart=
 ExecStart=/run/checkout/bin/shoal agent
 Environment=SHOAL_FACADE__LISTEN=127.0.0.1:0 SHOAL_SWARM__SECRET_FILE=/run/credentials/shoal.service/secret
+Environment=SHOAL_SWARM__PREVIOUS_SECRET_FILE=/run/credentials/shoal.service/previous
 LoadCredential=secret:/run/units/secret
+LoadCredential=previous:/run/units/previous
 WatchdogSec=15s
 StandardOutput=append:/run/agent
 StandardError=append:/run/agent
@@ -83,7 +85,8 @@ describe.skipIf(unavailable !== undefined)(
       await mkdir(join(dir, 'units/shoal.service.d'), { recursive: true })
       await cp(UNIT, join(dir, 'units/shoal.service'))
       await writeFile(join(dir, 'units/shoal.service.d/test.conf'), SECTIONS)
-      await writeFile(join(dir, 'units/secret'), 'a secret of this test\n', { mode: 0o600 })
+      for (const name of ['secret', 'previous'])
+        await writeFile(join(dir, 'units', name), `the ${name} of this test\n`, { mode: 0o600 })
       await writeFile(join(dir, 'script'), SCRIPT)
       said = await run('sh', [BOOT, join(dir, 'units'), join(dir, 'script'), root], { timeoutMs: 240_000 })
     }, 250_000)

@@ -115,6 +115,16 @@ describe('the documentation', () => {
     expect(used.length).toBeGreaterThan(keys.size)
   })
 
+  it('says of a key in brackets what it is unless it is set', () => {
+    const defaults = new Map(configKeys().map(({ name, fallback }) => [name, fallback]))
+    const said = found(({ text }) => [...text.matchAll(/`(\w+\.\w+)` \((\d+) (s|min|h|d|[KMG]iB)\)/g)])
+    for (const { what } of said) {
+      const [, key = '', count = '', unit = ''] = what
+      expect(`${key}: ${defaults.get(key)}`).toBe(`${key}: ${count}${unit}`)
+    }
+    expect(said.length).toBeGreaterThan(3)
+  })
+
   it('shows only configuration that an agent takes', () => {
     const shown = found(({ blocks }) =>
       blocks.filter(({ language }) => language === 'yaml').map(({ code }) => parse(code) as object),
@@ -124,12 +134,34 @@ describe('the documentation', () => {
     expect(ours.length).toBeGreaterThan(1)
   })
 
+  it("shows k3s' file in its form, with the mirror where an agent listens", () => {
+    const files = found(({ blocks }) =>
+      blocks.filter(({ code }) => /^mirrors:/m.test(code)).map(({ code }) => parse(code) as { mirrors: object }),
+    )
+    const { host, port } = parseConfig({}).facade.listen
+    const endpoint = [`http://${host}:${port}`]
+    expect(files.map(({ what }) => what)).toEqual([{ mirrors: { 'docker.io': { endpoint }, 'quay.io': { endpoint } } }])
+  })
+
   it('names only files of this repository that there are', () => {
     const used = found(({ lines }) =>
       lines.flatMap((line) => /(?:^|\s)((?:src|test|scripts|config|docs)\/[\w./-]*\w)/.exec(line)?.slice(1) ?? []),
     )
     expect(used.filter(({ what }) => !existsSync(join(root, what)))).toEqual([])
     expect(used.length).toBeGreaterThan(20)
+  })
+
+  it.each(['## Sizing', '## What happens when …'])('says in each row under %s where it is seen', async (heading) => {
+    const operations = await readFile(join(root, 'docs/operations.md'), 'utf8')
+    const [section = ''] = operations.slice(operations.indexOf(`${heading}\n`) + heading.length).split(/^## /m)
+    const rows = section.match(/^\|.*\|$/gm)?.slice(2) ?? []
+    const isShown = (row: string): boolean => {
+      const last = row.split(' | ').at(-1) ?? ''
+      const spans = [...last.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)
+      return spans.some((span) => /^(?:npm run|shoal|openssl) /.test(span) || existsSync(join(root, span)))
+    }
+    expect(rows.filter((row) => !isShown(row))).toEqual([])
+    expect(rows.length).toBeGreaterThan(5)
   })
 
   it('names only metrics that there are', async () => {
@@ -149,7 +181,9 @@ describe('the documentation', () => {
   })
 
   it('links to what is there', async () => {
-    const links = found(({ text }) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link))
+    const links = found(({ text }) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)|\bsrc(?:set)?="([^"]+)"/g)].map(([, link, source]) => link ?? source ?? ''),
+    )
     const dead: string[] = []
     for (const { page, what } of links.filter(({ what }) => !/^https?:/.test(what))) {
       const [path = '', anchor] = what.split('#')
@@ -159,5 +193,8 @@ describe('the documentation', () => {
       if (!isThere) dead.push(`${page}: ${what}`)
     }
     expect(dead).toEqual([])
+    const shown = new Set(links.map(({ page, what }) => join(dirname(page), what)))
+    const images = (await readdir(join(root, 'docs/images'))).map((name) => `docs/images/${name}`)
+    expect(images.filter((name) => !shown.has(name))).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ShoalError } from '../../../src/errors.ts'
 import { chunkHashesOf, FakePeer, falsified, statementOf } from '../../fakes/fake-swarm.ts'
 import { readAll, TransferWorld } from '../../fakes/transfer-world.ts'
@@ -403,5 +403,22 @@ describe('what a transfer gives to peers', () => {
     await transfer.stop()
     expect(transfer.shared()).toBeUndefined()
     expect(() => transfer.openShared()).toThrow('over')
+  })
+})
+
+describe('a disk that fills up while the origin sends', () => {
+  it('ends the transfer with what the disk said', async () => {
+    const world = new TransferWorld(BLOB, { origin: { pieceMs: 2 } })
+    const opened = vi.spyOn(world.store, 'openPartial')
+    const transfer = world.transfer()
+    await transfer.begin(world.origin, world.beginning())
+    const partial = await opened.mock.results[0]?.value
+    const reader = transfer.openReader()
+    const { signal } = new AbortController()
+    expect(await reader.read(Buffer.alloc(CHUNK), 0, { signal })).toBeGreaterThan(0)
+    if (partial !== undefined) partial.failure = new ShoalError('STORE_FULL', 'no room')
+    expect((await readAll(reader)).error).toMatchObject({ code: 'STORE_FULL' })
+    await reader.close()
+    expect(await transfer.ended).toBe('failed')
   })
 })

@@ -1,25 +1,34 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { type Config, parseConfig } from '../../../src/config.ts'
 import { missing, run } from '../../fixtures/child.ts'
 import { type Resource, resource } from '../../fixtures/kubernetes-schema.ts'
+import { checkTypes } from '../../fixtures/kubernetes-types.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const folder = join(root, 'config/kubernetes')
 const noKubectl = missing(['kubectl'], { root: false })
+if (noKubectl !== undefined)
+  process.stderr.write(
+    `Left out, ${noKubectl}: whether config/kubernetes renders to what Kubernetes takes. Needs kubectl 1.22 or later.\n`,
+  )
+const SECRET_CHANGE = 'components/secret-change'
 const OVERLAYS = ['base', 'overlays/containerd', 'overlays/crio', 'overlays/pod-network']
 
 type Of<K extends Resource['kind']> = Extract<Resource, { kind: K }>
 
 /** What `kubectl apply -k` would send. */
 class Rendered {
+  /** As Kubernetes would get them. */
+  readonly documents: readonly Resource[]
   readonly #resources: readonly Resource[]
 
   constructor(yaml: string) {
-    this.#resources = parseAllDocuments(yaml).map((document) => resource.parse(document.toJS()))
+    this.documents = parseAllDocuments(yaml).map((document) => document.toJS() as Resource)
+    this.#resources = this.documents.map((document) => resource.parse(document))
   }
 
   one<K extends Resource['kind']>(kind: K): Of<K> {
@@ -44,14 +53,14 @@ class Rendered {
 
 describe('the files for Kubernetes', () => {
   it('name in each kustomization only files that are there, and leave none unnamed', async () => {
-    for (const dir of OVERLAYS) {
+    for (const dir of [...OVERLAYS, SECRET_CHANGE]) {
       const text = await readFile(join(folder, dir, 'kustomization.yaml'), 'utf8')
       const {
-        resources,
+        resources = [],
         patches = [],
         configMapGenerator = [],
       } = parse(text) as {
-        resources: string[]
+        resources?: string[]
         patches?: { path: string }[]
         configMapGenerator?: { files: string[] }[]
       }
@@ -78,6 +87,10 @@ describe.skipIf(noKubectl !== undefined).each(OVERLAYS)(
   `%s as kubectl renders it${noKubectl ? ` (left out: ${noKubectl})` : ''}`,
   (dir) => {
     const rendered = async (): Promise<Rendered> => new Rendered(await run('kubectl', ['kustomize', join(folder, dir)]))
+
+    it('holds only fields that Kubernetes has, with the types they have there', async () => {
+      await expect(checkTypes((await rendered()).documents)).resolves.toBeUndefined()
+    })
 
     it('selects the pods that it makes', async () => {
       const all = await rendered()
@@ -160,6 +173,40 @@ describe.skipIf(noKubectl !== undefined).each(OVERLAYS)(
     })
   },
 )
+
+describe.skipIf(noKubectl !== undefined)('the component for a change of the secret', () => {
+  it.each(OVERLAYS)('has the agents of %s read the previous one beside the secret', async (overlay) => {
+    const dir = await mkdtemp(join(tmpdir(), 'shoal-kustomize-'))
+    try {
+      const there = (path: string): string => relative(dir, join(folder, path))
+      const kustomization = { resources: [there(overlay)], components: [there(SECRET_CHANGE)] }
+      await writeFile(join(dir, 'kustomization.yaml'), JSON.stringify(kustomization))
+      const all = new Rendered(await run('kubectl', ['kustomize', dir]))
+      await checkTypes(all.documents)
+      const variables = all.pod.containers[0].env ?? []
+      const variable = variables.find(({ name }) => name === 'SHOAL_SWARM__PREVIOUS_SECRET_FILE')
+      const previous = all.config.swarm.secretFile?.replace(/[^/]*$/, 'previous')
+      expect(variable?.value).toBe(previous)
+      // what the agent had before is still there
+      expect(variables.map(({ name }) => name)).toContain('HOME')
+    } finally {
+      await rm(dir, { recursive: true })
+    }
+  })
+})
+
+describe('the check of fields', () => {
+  const service = { apiVersion: 'v1', kind: 'Service', spec: { publishNotReadyAddresses: true } }
+
+  it.each([
+    ['that there is not', { publishNotReadyAddress: true }, /publishNotReadyAddress.*does not exist/],
+    ['of another type', { publishNotReadyAddresses: 'true' }, /'string' is not assignable to type 'boolean/],
+  ])('finds one %s', async (_, spec, problem) => {
+    await checkTypes([service])
+    const invalid = { ...service, spec }
+    await expect(checkTypes([invalid])).rejects.toThrow(problem)
+  })
+})
 
 describe.skipIf(noKubectl !== undefined).each([
   ['containerd', 'etc/containerd/certs.d/_default/hosts.toml'],

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { metricsDocument } from '../../../scripts/metrics/metrics-document.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { labelValues } from '../../fixtures/metric-values.ts'
 import { readPromql } from '../../fixtures/promql.ts'
 
 interface Panel {
@@ -46,17 +47,23 @@ for (const { name, type, labels } of tree) {
   }
 }
 
+const values = await labelValues()
+
 /** What the expression asks for and the code does not have. */
 function unknownIn(expression: string): string[] {
   const selected = readPromql(expression)
   const metrics = selected.filter(({ metric }) => metric !== '')
   const problems: string[] = metrics.length === 0 ? ['asks for nothing'] : []
   const all = new Set(SCRAPED)
-  for (const { metric, labels } of metrics) {
+  for (const { metric, labels, values: wanted } of metrics) {
     const own = known.get(metric)
     if (own === undefined) problems.push(metric)
     for (const label of own ?? []) all.add(label)
     for (const label of labels) if (![...SCRAPED, ...(own ?? [])].includes(label)) problems.push(`${metric}{${label}}`)
+    for (const { label, value } of wanted) {
+      if (own?.includes(label) === true && values.get(`${metric}{${label}}`)?.has(value) !== true)
+        problems.push(`${metric}{${label}="${value}"}`)
+    }
   }
   const grouped = selected.filter(({ metric }) => metric === '').flatMap(({ labels }) => labels)
   return [...problems, ...grouped.filter((label) => !all.has(label)).map((label) => `by (${label})`)]
@@ -141,6 +148,10 @@ describe('the check of expressions', () => {
     ['sum by (peer) (shoal_swarm_peers)', 'by (peer)'],
     ['sum by (le) (shoal_swarm_peers)', 'by (le)'],
     ['shoal_transfer_seconds', 'shoal_transfer_seconds'],
+    ['shoal_received_bytes_total{source="store"}', 'shoal_received_bytes_total{source="store"}'],
+    ['shoal_origin_requests_total{outcome!~"2xx|fail"}', 'shoal_origin_requests_total{outcome="fail"}'],
+    ['shoal_facade_failures_total{code="BLOB_UNKNOW"}', 'shoal_facade_failures_total{code="BLOB_UNKNOW"}'],
+    ['shoal_lane_connections{direction="both"}', 'shoal_lane_connections{direction="both"}'],
   ])('finds what is wrong with %s', (expression, problem) => {
     expect(unknownIn(expression)).toEqual([problem])
   })
