@@ -1,5 +1,6 @@
 /** One agent and its client, which pulls the layers in order, some at a time. Owns its transfers, what it tells, and who asks it for bytes. */
 import { LaneLoad } from '../../src/swarm/lane/lane-load.ts'
+import { LanePrecedence } from '../../src/swarm/lane/lane-precedence.ts'
 import { LANE_TURNS } from '../../src/swarm/lane/lane-routes.ts'
 import { LaneTurns } from '../../src/swarm/lane/lane-turns.ts'
 import type { HostRole } from '../fleet/host-roles.ts'
@@ -30,6 +31,7 @@ export class SimHost {
   readonly saidUntil = new Map<SimHost, number>()
   readonly load = new LaneLoad(LANE)
   readonly turns = new LaneTurns(LANE_TURNS)
+  readonly precedence: LanePrecedence
   readonly #world: SimWorld
   readonly #desks = new Map<SimLayer, SimDesk>()
   readonly #leases = new Map<SimLayer, SimLeases>()
@@ -45,6 +47,7 @@ export class SimHost {
 
   constructor(components: { readonly world: SimWorld }, init: { readonly index: number; readonly role: HostRole }) {
     this.#world = components.world
+    this.precedence = new LanePrecedence({ clock: () => components.world.events.now })
     this.index = init.index
     this.role = init.role
     this.id = `agent ${init.index}`

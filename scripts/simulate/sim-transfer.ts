@@ -427,20 +427,29 @@ export class SimTransfer implements SimContent {
   #takeTurn(running: Running, peer: SimHost, bytes: number): void {
     const { network, events } = this.#world
     running.isWaiting = true
-    const leave = peer.turns.take(`${this.#layer.index} ${running.first}`, this.#host.id, () => {
-      running.isWaiting = false
-      events.after(Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs), () => leave?.())
-      if (!running.isOver) running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
+    let isRefused = false
+    let giveBack: (() => void) | undefined
+    const leavePlace = peer.precedence.take(this.#host.id, () => {
+      giveBack = peer.turns.take(`${this.#layer.index} ${running.first}`, this.#host.id, () => {
+        running.isWaiting = false
+        events.after(Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs), () => giveBack?.())
+        if (!running.isOver) running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
+      })
+      isRefused = giveBack === undefined
     })
-    const giveBack = running.release
+    const leave = (): void => {
+      giveBack?.()
+      leavePlace()
+    }
+    const release = running.release
     running.release = () => {
-      leave?.()
-      giveBack()
+      leave()
+      release()
     }
     if (!running.isWaiting) return
-    events.after(leave === undefined ? 0 : LANE_TURNS.waitMs, () => {
+    events.after(isRefused ? 0 : LANE_TURNS.waitMs, () => {
       if (!running.isWaiting || running.isOver) return
-      leave?.()
+      leave()
       events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running, CROWDED))
     })
   }

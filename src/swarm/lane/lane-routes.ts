@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { chunkAt, planChunks } from '../../blob/chunk-plan.ts'
 import type { Abortable, BlobReader, ByteRange, SharedBlob, SharedContent } from '../../blob/ports.ts'
 import { hasCode } from '../../errors.ts'
+import type { Clock } from '../../util/clock.ts'
 import type { LaneLoad } from './lane-load.ts'
+import { LanePrecedence } from './lane-precedence.ts'
 import { CROWDED_HEADER, formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
 import type { LaneProgress, LaneSender } from './lane-sender.ts'
 import { LaneTurns } from './lane-turns.ts'
@@ -23,15 +25,18 @@ interface Components {
   readonly content: Pick<SharedContent, 'find' | 'open'>
   readonly load: LaneLoad
   readonly sender: LaneSender
+  readonly clock: Clock
 }
 
 /** What the lane answers, by request. Knows no connections. */
 export class LaneRoutes {
   readonly #components: Components
   readonly #turns = new LaneTurns(LANE_TURNS)
+  readonly #precedence: LanePrecedence
 
   constructor(components: Components) {
     this.#components = components
+    this.#precedence = new LanePrecedence(components)
   }
 
   /**
@@ -82,7 +87,7 @@ export class LaneRoutes {
     }
   }
 
-  /** @returns undefined when too many others are given it */
+  /** @returns undefined when too many others are given it, or have been asking for longer */
   async #turn(
     peer: string,
     blob: SharedBlob,
@@ -92,8 +97,16 @@ export class LaneRoutes {
     const plan = planChunks(blob.size)
     if (range === undefined || plan.count === 1) return { [Symbol.dispose]: () => {} }
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const leave = this.#turns.take(`${blob.digest} ${chunkAt(plan, range.start)}`, peer, () => resolve(true))
-    if (leave === undefined) return undefined
+    const what = `${blob.digest} ${chunkAt(plan, range.start)}`
+    let giveBack: (() => void) | undefined
+    const leavePlace = this.#precedence.take(peer, () => {
+      giveBack = this.#turns.take(what, peer, () => resolve(true))
+      if (giveBack === undefined) resolve(false)
+    })
+    const leave = (): void => {
+      giveBack?.()
+      leavePlace()
+    }
     const timer = setTimeout(() => resolve(false), LANE_TURNS.waitMs)
     const onAbort = (): void => resolve(false)
     signal.addEventListener('abort', onAbort, { once: true })
@@ -105,7 +118,7 @@ export class LaneRoutes {
       return undefined
     }
     const mostMs = Math.max(LANE_TURNS.takesMs, (range.end - range.start) / LANE_TURNS.bytesPerMs)
-    const slow = setTimeout(leave, mostMs).unref()
+    const slow = setTimeout(() => giveBack?.(), mostMs).unref()
     return {
       [Symbol.dispose]: () => {
         clearTimeout(slow)

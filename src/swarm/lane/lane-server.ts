@@ -95,7 +95,7 @@ export class LaneServer {
     this.#bucket = new TokenBucket({ clock }, { bytesPerSecond: uploadRate })
     this.#pieces = { pieceBytes: pieceBytes(uploadRate) }
     const sender = new LaneSender({ pool, bucket: this.#bucket }, this.#pieces)
-    this.#routes = new LaneRoutes({ content, load: new LaneLoad(limits), sender })
+    this.#routes = new LaneRoutes({ content, load: new LaneLoad(limits), sender, clock })
     // it never listens itself: it only speaks HTTP on the connections it is given
     this.#http = createHttpServer(
       { maxHeaderSize: MAX_HEAD_BYTES, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 },
