@@ -173,7 +173,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const peers = new PeerKnowledge({ swarm, clock, log: log.child({ component: 'peers' }) })
   stack.defer(() => peers.stop())
   const outages = new Outages(
-    { clock },
+    { origin, clock },
     {
       get patienceMs() {
         return live.config.origin.patience
