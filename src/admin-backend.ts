@@ -92,6 +92,7 @@ export class AgentBackend implements AdminBackend {
         bytes: usage.blobBytes,
         quotaBytes: usage.quotaBytes,
         writable: store.isWritable,
+        ...(store.unusable !== undefined && { unusable: store.unusable }),
       },
       transfers: blobs.list(),
       clients: this.#components.clients.list(),

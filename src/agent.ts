@@ -428,7 +428,7 @@ async function openStore(
       { dir, err: error },
       'the data directory cannot be used: nothing is stored, everything passes through',
     )
-    return { store: new NullBlobStore(), repositories }
+    return { store: new NullBlobStore(error), repositories }
   }
 }
 

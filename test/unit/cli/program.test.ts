@@ -152,6 +152,16 @@ it('status says it for people, and as JSON', async () => {
   expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
 })
 
+it('status says why nothing is stored', async () => {
+  const unusable = 'store.dir: the data directory /proc/x cannot be used: ENOENT'
+  backend.current = {
+    ...STATUS,
+    store: { dir: '/proc/x', blobs: 0, bytes: 0, quotaBytes: 0, writable: false, unusable },
+  }
+  const { out } = await run(['status'])
+  expect(out).toContain(`Store      none: ${unusable}\nBlobs      nothing is stored: all are passed through\n`)
+})
+
 it('status says when there is no swarm', async () => {
   backend.current = {
     ...STATUS,
