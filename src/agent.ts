@@ -331,6 +331,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       }),
       traffic: () => metrics.traffic,
       swarm: agentSwarm?.view,
+      bootstrap: () => live.config.swarm.bootstrap,
     },
     { version, instanceId, storeDir: config.store.dir },
   )

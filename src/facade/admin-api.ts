@@ -88,6 +88,8 @@ export interface BanStatus {
 export interface PeersAnswer {
   readonly peers: readonly PeerStatus[]
   readonly bans: readonly BanStatus[]
+  /** How many addresses of other agents are configured; undefined: it does not tell, or takes part in no swarm. */
+  readonly bootstrap?: number | undefined
 }
 
 export interface TransferStatus {

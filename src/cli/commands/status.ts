@@ -1,5 +1,6 @@
 import type { AgentStatus } from '../../facade/admin-api.ts'
 import { formatBytes } from '../../util/byte-size.ts'
+import { counted } from '../../util/counted.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { ago, facts, json, table } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
@@ -71,7 +72,7 @@ function swarmFacts({ swarm, listening }: AgentStatus): Fact[] {
   }
   const bans = swarm.banned === 0 ? '' : `, ${swarm.banned} shut out`
   return [
-    ['Swarm', `${swarm.connected} peers connected${bans}`],
+    ['Swarm', `${counted(swarm.connected, 'peer')} connected${bans}`],
     ['Id', swarm.id],
     ['Listening', `${listening.swarm.join(', ') || 'nowhere'}; lane ${listening.lane.join(', ') || 'none'}`],
   ]

@@ -152,6 +152,11 @@ it('status says it for people, and as JSON', async () => {
   expect(JSON.parse((await run(['status', '--json'])).out)).toEqual(STATUS)
 })
 
+it('status says of one peer that it is one', async () => {
+  backend.current = { ...STATUS, swarm: { id: 'own', connected: 1, banned: 0 } }
+  expect((await run(['status'])).out).toContain('Swarm      1 peer connected\n')
+})
+
 it('status says why nothing is stored', async () => {
   const unusable = 'store.dir: the data directory /proc/x cannot be used: ENOENT'
   backend.current = {
@@ -226,6 +231,21 @@ describe('peers', () => {
     expect((await run(['peers'])).out).toBe('No other agents.\n')
   })
 
+  it.each([
+    ['nobody was ever', () => []],
+    ['nobody is', () => [peer('Gone3333', { isConnected: false, bytesPerSecond: 1024 })]],
+  ])('points to the doctor when %s connected though addresses are configured', async (_, peers) => {
+    backend.known = { peers: peers(), bans: [], bootstrap: 2 }
+    const { out } = await run(['peers'])
+    expect(out).toContain('though swarm.bootstrap is set: see `shoal doctor`')
+    expect(out).not.toContain('1 KiB/s')
+  })
+
+  it('does not point to the doctor when somebody is connected', async () => {
+    backend.known = { peers: [peer('Here4444')], bans: [], bootstrap: 2 }
+    expect((await run(['peers'])).out).not.toContain('doctor')
+  })
+
   it('hands nothing on to the terminal that a peer said', async () => {
     const evil = '\u001b[2J\u009b\nDONE'
     backend.known = { peers: [peer(evil, { zone: evil, version: evil, address: evil })], bans: [] }
@@ -245,13 +265,13 @@ it('blobs lists them, and as JSON', async () => {
 })
 
 it('gc says what it removed', async () => {
-  expect((await run(['gc'])).out).toContain('Removed 1 blobs (2 KiB)')
+  expect((await run(['gc'])).out).toContain('Removed 1 blob (2 KiB)')
   expect(JSON.parse((await run(['gc', '--json'])).out)).toMatchObject({ removedBlobs: 1 })
 })
 
 describe('verify', () => {
   it('ends with 0 when all blobs are good', async () => {
-    expect(await run(['verify'])).toMatchObject({ code: 0, out: '1 blobs, 1 KiB, checked in 2 s: 0 bad\n' })
+    expect(await run(['verify'])).toMatchObject({ code: 0, out: '1 blob, 1 KiB, checked in 2 s: 0 bad\n' })
     expect(
       (await run(['verify', '--json'])).out
         .trim()

@@ -213,11 +213,13 @@ describe('swarm', () => {
       text: expect.stringContaining('secret'),
     })
     host.reached = () => 'timeout'
-    alone({ refusals: { 'wrong-secret': 1 } })
-    expect(await check({ bootstrap: ['10.0.0.2'] })).toMatchObject({
-      state: 'fail',
-      text: expect.stringContaining('secret'),
-    })
+    for (const reason of ['wrong-secret', 'secret-refused']) {
+      alone({ refusals: { [reason]: 1 } })
+      expect(await check({ bootstrap: ['10.0.0.2'] })).toMatchObject({
+        state: 'fail',
+        text: expect.stringContaining('secret'),
+      })
+    }
   })
 
   it('is behind a firewall, or alone, when no host answers', async () => {
