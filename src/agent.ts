@@ -30,6 +30,7 @@ import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
 import { StatusPage } from './facade/status-page.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
+import { listeningFor } from './listening.ts'
 import { LiveConfig } from './live-config.ts'
 import type { Platform } from './oci/manifest.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
@@ -344,9 +345,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     { ...config.admin.listen, hosts: config.admin.hosts },
   )
   await agentSwarm?.start()
-  await admin.start()
+  await listeningFor('admin.listen', config.admin.listen, () => admin.start())
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
-  await facade.start()
+  await listeningFor('facade.listen', config.facade.listen, () => facade.start())
   stack.defer(() => facade.stop({ deadlineMs: live.config.facade.drain }))
   const collectGarbage = collectorOfRuntime()
   const collect =
