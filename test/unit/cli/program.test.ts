@@ -3,8 +3,11 @@ import { createServer } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/program.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
+import { parseDigest } from '../../../src/oci/digest.ts'
+import { startFacade } from '../../fakes/facade-fixture.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
+import { FakePullServices } from '../../fakes/fake-pull-services.ts'
 
 const A = `sha256:${'aa'.repeat(32)}`
 const AB = `sha256:${'ab'.repeat(32)}`
@@ -17,6 +20,11 @@ const blob = (digest: string, size: number) => ({
   pinned: size > 2_000,
 })
 
+const nothingIsAsked = new FakePullServices({
+  blob: () => expect.unreachable(),
+  manifest: { digest: parseDigest(A), mediaType: '', size: 0, bytes: Buffer.alloc(0), stale: undefined },
+  list: { contentType: undefined, link: undefined, filtersApplied: undefined, body: Buffer.alloc(0) },
+})
 const backend = new FakeAdminBackend()
 const server = new AdminServer(
   { backend, metrics: { contentType: 'text/plain', text: async () => '' }, log: new FakeLogger() },
@@ -123,6 +131,15 @@ describe('a command that asks an agent', () => {
       err: expect.stringContaining('no agent'),
     })
     other.close()
+  })
+
+  it.each([['status'], ['gc']])('says that the mirror is no admin listener (%s)', async (command) => {
+    await using mirror = await startFacade(nothingIsAsked)
+    const base = `http://127.0.0.1:${mirror.port}`
+    expect(await run([command, '--admin', base])).toMatchObject({
+      code: 1,
+      err: `shoal: a mirror or a registry answers at ${base}, no admin listener: an agent's admin listener is usually on port 5053\n`,
+    })
   })
 
   it('looks on loopback when the agent listens everywhere', async () => {
