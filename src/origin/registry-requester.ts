@@ -1,5 +1,5 @@
 import type { Abortable, OriginOptions } from '../blob/ports.ts'
-import { hasCode, type ShoalError } from '../errors.ts'
+import { hasCode } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
@@ -18,9 +18,11 @@ import type { OriginPool } from './origin-pool.ts'
 import type { RegistryEndpoint, RegistryEndpoints } from './registry-endpoint.ts'
 import { requestWithRedirects } from './request-with-redirects.ts'
 import { afterMirrors, onlyMirrors } from './servers-failure.ts'
-import { type Asked, statusFailure } from './status-failure.ts'
+import { type Asked, statusFailure, tokenFailure } from './status-failure.ts'
 import { type AccessScope, TokenAuth } from './token-auth.ts'
 
+/** Where an earlier answer may be waiting: enough for a connection that was closed while it was idle. */
+const MIRROR_TRIES = 2
 const MAX_TOKEN_BYTES = 1024 * 1024
 
 /** On whose behalf a registry is asked, and for what. */
@@ -138,7 +140,12 @@ export class RegistryRequester {
         this.#once(endpoint, scope, question, consume, limited),
       )
     try {
-      const answer = await this.#attempts.run(once, { ...options, registry, host: endpoint.base.origin })
+      const answer = await this.#attempts.run(once, {
+        ...options,
+        tries: options.mirrorsOnly === true ? MIRROR_TRIES : options.tries,
+        registry,
+        host: endpoint.base.origin,
+      })
       this.#failingMirrors.answered(endpoint)
       return answer
     } catch (error) {
@@ -284,15 +291,4 @@ export class RegistryRequester {
       throw error instanceof OriginFailure ? error.elsewhere(false) : error
     }
   }
-}
-
-function tokenFailure(registry: string, answer: HttpAnswer, now: number): ShoalError {
-  const { status } = answer
-  // RFC 6749 §5.2: an invalid refresh token is a 400.
-  if (status === 400 || status === 401 || status === 403) {
-    const detail = { registry, status }
-    return new OriginFailure('UNAUTHORIZED', `${registry}: token refused (${status})`, { detail, status })
-  }
-  if (status < 500 && status !== 429 && status !== 408) return misbehaved(registry, `token endpoint answered ${status}`)
-  return statusFailure(registry, 'name', answer, now)
 }
