@@ -46,7 +46,8 @@ export function swarmCheck(
           ? ok(`${reached} of ${others.length} bootstrap addresses answer; the agent itself does not`)
           : warn(`none of ${others.length} bootstrap addresses answers`, 'check that agents run there, and firewalls')
       }
-      if (refused > 0 || reached > 0) {
+      // what another side refused earlier says nothing of hosts that are away now
+      if (here > 0 || reached > 0) {
         const answer = reached === 0 ? '' : `; ${reached} of ${others.length} bootstrap addresses answer`
         return fail(`nobody lets this agent in${answer}: likely its secret is another one`, SECRET_ADVICE)
       }
