@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { endAll } from '../test/fixtures/child.ts'
+import { endAll, ProgramFailure } from '../test/fixtures/child.ts'
 import { showClients } from './demo-clients.ts'
 import { showFleet } from './demo-fleet.ts'
 import { DemoReport } from './demo-report.ts'
@@ -52,7 +52,9 @@ try {
   report.say(`\n${[`${verdict} (${seconds} s)`, ...wrong].join('\n  ')}`)
   process.exitCode = wrong.length === 0 ? 0 : 1
 } catch (error) {
-  report.say(`\nThe demo itself failed: ${(error as Error).stack}`)
+  const isOfHost = error instanceof ProgramFailure
+  const told = isOfHost ? `${error.message}\nIs this host busy otherwise? Then try again.` : (error as Error).stack
+  report.say(`\nThe demo itself failed: ${told}`)
   process.exitCode = 1
 } finally {
   await endAll()

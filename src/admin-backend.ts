@@ -40,6 +40,8 @@ export interface AgentBackendComponents {
   readonly traffic: () => Traffic
   /** Undefined when the agent takes part in no swarm. */
   readonly swarm: SwarmView | undefined
+  /** Addresses of other agents, as configured now. */
+  readonly bootstrap: () => readonly string[]
 }
 
 export interface Listening {
@@ -92,6 +94,7 @@ export class AgentBackend implements AdminBackend {
         bytes: usage.blobBytes,
         quotaBytes: usage.quotaBytes,
         writable: store.isWritable,
+        ...(store.unusable !== undefined && { unusable: store.unusable }),
       },
       transfers: blobs.list(),
       clients: this.#components.clients.list(),
@@ -115,7 +118,8 @@ export class AgentBackend implements AdminBackend {
 
   peers(): PeersAnswer {
     const { swarm } = this.#components
-    return { peers: swarm?.peers() ?? [], bans: swarm?.bans() ?? [] }
+    if (swarm === undefined) return { peers: [], bans: [] }
+    return { peers: swarm.peers(), bans: swarm.bans(), bootstrap: this.#components.bootstrap().length }
   }
 
   async *verify(options: Abortable): AsyncGenerator<VerifyEvent> {

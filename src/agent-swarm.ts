@@ -6,6 +6,7 @@ import { Announcer } from './blob/announcer.ts'
 import { noSwarm } from './blob/no-swarm.ts'
 import type { Abortable, SharedContent, Swarm } from './blob/ports.ts'
 import type { SwarmConfig } from './config-swarm.ts'
+import { listeningFor } from './listening.ts'
 import type { Fleet, FleetImage, HostEnd, HostProgress } from './prewarm/fleet.ts'
 import { DIAL_BACK_TIMING, DialBack } from './swarm/dial-back.ts'
 import { DhtProviderDirectory } from './swarm/discovery/dht-provider-directory.ts'
@@ -213,7 +214,9 @@ export async function openSwarm(
       }
       await ledger.start()
       stack.defer(() => ledger.stop())
-      await server.start()
+      const { lane: laneListen } = config
+      if (laneListen === undefined) await server.start()
+      else await listeningFor('swarm.lane', laneListen, () => server.start())
       stack.defer(() => server.stop({ deadlineMs: 0 }))
       lane.start()
       stack.defer(() => lane.stop())
@@ -228,7 +231,7 @@ export async function openSwarm(
       stack.defer(() => fleet.stop())
       stack.defer(() => dialBack.stop())
       stack.defer(() => node.stop())
-      await node.start()
+      await listeningFor('swarm.listen', config.listen, () => node.start())
       directory.start()
       stack.defer(() => directory.stop())
       announcer.start()

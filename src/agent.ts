@@ -31,6 +31,7 @@ import { RegistryRoutes } from './facade/registry-routes.ts'
 import { FacadeServer } from './facade/server.ts'
 import { StatusPage } from './facade/status-page.ts'
 import { TransferHistory } from './facade/transfer-history.ts'
+import { listeningFor } from './listening.ts'
 import { LiveConfig } from './live-config.ts'
 import type { Platform } from './oci/manifest.ts'
 import { DOCKER_HUB } from './oci/reference.ts'
@@ -174,7 +175,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
   const peers = new PeerKnowledge({ swarm, clock, log: log.child({ component: 'peers' }) })
   stack.defer(() => peers.stop())
   const outages = new Outages(
-    { clock },
+    { origin, clock },
     {
       get patienceMs() {
         return live.config.origin.patience
@@ -332,6 +333,7 @@ export async function startAgent({ config, environment, version }: AgentInit): P
       }),
       traffic: () => metrics.traffic,
       swarm: agentSwarm?.view,
+      bootstrap: () => live.config.swarm.bootstrap,
     },
     { version, instanceId, storeDir: config.store.dir },
   )
@@ -344,9 +346,9 @@ export async function startAgent({ config, environment, version }: AgentInit): P
     { ...config.admin.listen, hosts: config.admin.hosts },
   )
   await agentSwarm?.start()
-  await admin.start()
+  await listeningFor('admin.listen', config.admin.listen, () => admin.start())
   stack.defer(() => admin.stop({ deadlineMs: 0 }))
-  await facade.start()
+  await listeningFor('facade.listen', config.facade.listen, () => facade.start())
   stack.defer(() => facade.stop({ deadlineMs: live.config.facade.drain }))
   const collectGarbage = collectorOfRuntime()
   const collect =
@@ -429,7 +431,7 @@ async function openStore(
       { dir, err: error },
       'the data directory cannot be used: nothing is stored, everything passes through',
     )
-    return { store: new NullBlobStore(), repositories }
+    return { store: new NullBlobStore(error), repositories }
   }
 }
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
+import { type Given, isTree, type Path, sourceOf, type Tree } from './config-sources.ts'
 import { swarmSection } from './config-swarm.ts'
 import { address, bytes, bytesPerSecond, hostName, milliseconds, registry } from './config-values.ts'
 import { ShoalError } from './errors.ts'
@@ -132,29 +133,40 @@ const PREFIX = 'SHOAL_'
 
 /** @throws ShoalError CONFIG_INVALID, which names the key and where it came from */
 export function loadConfig(sources: ConfigSources): Config {
+  const file = readFile(sources.file)
   const tree: Tree = {}
-  merge(tree, readFile(sources.file))
+  merge(tree, structuredClone(file))
+  const given: Given[] = []
   for (const [name, value] of Object.entries(sources.environment)) {
     // One underscore is what container platforms inject for a service of this name; ours have two.
     if (value === undefined || !name.startsWith(PREFIX) || !name.includes('__')) continue
     const path = name.slice(PREFIX.length).split('__').map(camel)
-    assign(tree, path, value, `environment ${name}`)
+    const from = `environment ${name}`
+    assign(tree, path, value, from)
+    given.push({ path, from })
   }
   for (const flag of sources.flags) {
     const { path, value } = parseFlag(flag)
-    assign(tree, path, value, `--set ${path.join('.')}`)
+    const from = `--set ${path.join('.')}`
+    assign(tree, path, value, from)
+    given.push({ path, from })
   }
-  return parseConfig(tree)
+  return parseConfig(tree, (path) => sourceOf(path, { file, name: sources.file ?? DEFAULT_FILE, given }))
 }
 
-/** @throws ShoalError CONFIG_INVALID */
-export function parseConfig(tree: unknown): Config {
+/**
+ * @param from where what stands at a path came from, if that is known
+ * @throws ShoalError CONFIG_INVALID
+ */
+export function parseConfig(tree: unknown, from: (path: Path) => string | undefined = () => undefined): Config {
   const result = configSchema.safeParse(tree)
   if (result.success) return result.data
-  throw invalid(result.error.issues.map(describeIssue).join('; '))
+  const problems = result.error.issues.flatMap(describeIssue).map(({ path, text }) => {
+    const source = from(path)
+    return source === undefined ? text : `${source}: ${text}`
+  })
+  throw invalid(problems.join('; '))
 }
-
-type Tree = { [key: string]: unknown }
 
 function readFile(file: string | undefined): Tree {
   let text: string
@@ -218,22 +230,18 @@ function camel(part: string): string {
   return part.toLowerCase().replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
+function describeIssue(issue: z.core.$ZodIssue): { readonly path: Path; readonly text: string }[] {
   const path = issue.path.map(String)
   const [cause] = issue.code === 'invalid_key' ? issue.issues : []
-  if (cause !== undefined) return `${path.join('.')}: ${cause.message}`
-  if (issue.code !== 'unrecognized_keys') return `${path.join('.') || 'the configuration'}: ${issue.message}`
-  return issue.keys
-    .map((key) => {
-      const nearest = closest(key, knownKeys(path))
-      const hint = nearest === undefined ? '' : ` (did you mean ${[...path, nearest].join('.')}?)`
-      return `unknown key ${[...path, key].join('.')}${hint}`
-    })
-    .join('; ')
+  if (cause !== undefined) return [{ path, text: `${path.join('.')}: ${cause.message}` }]
+  if (issue.code !== 'unrecognized_keys') {
+    return [{ path, text: `${path.join('.') || 'the configuration'}: ${issue.message}` }]
+  }
+  return issue.keys.map((key) => {
+    const nearest = closest(key, knownKeys(path))
+    const hint = nearest === undefined ? '' : ` (did you mean ${[...path, nearest].join('.')}?)`
+    return { path: [...path, key], text: `unknown key ${[...path, key].join('.')}${hint}` }
+  })
 }
 
 /** The keys of the section at `path`. */

@@ -81,6 +81,10 @@ process.exitCode = await runCli(
         registries: Object.keys(origin.registries),
       }
     },
+    agentProblem: async (mirror, init) => {
+      const loaded = await import('./setup/agent-problem.ts')
+      return await loaded.agentProblem(mirror, init)
+    },
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
     terminals: { stdout: terminalOf(process.stdout, process.env), stderr: terminalOf(process.stderr, process.env) },

@@ -25,7 +25,7 @@ import { SingleFlight } from '../util/single-flight.ts'
 import type { Outages } from './outages.ts'
 import type { PeerKnowledge } from './peer-knowledge.ts'
 import { PeersWord } from './peers-word.ts'
-import type { Abortable, Identity, Origin, RepositoryIndex, Scope } from './ports.ts'
+import type { Abortable, Identity, Origin, OriginOptions, RepositoryIndex, Scope } from './ports.ts'
 
 export interface AccessComponents {
   readonly origin: Origin
@@ -117,11 +117,14 @@ export class Access {
     const hasStandIn = this.isLinked(scope.repository, digest) && this.isAdmittedInOutage(principal)
     const findStandIn = (asked: Abortable): Promise<boolean> => this.#findStandIn(principal, digest, asked)
     const key = `${kind} ${registry}/${name} ${digest} ${identity.key}`
+    const askOrigin = ({ signal: limited, mirrorsOnly = false }: OriginOptions): Promise<void> =>
+      this.#asking.run(`${key} ${mirrorsOnly}`, limited, (shared) =>
+        this.#ask(scope, digest, kind, { signal: shared, mirrorsOnly }),
+      )
     try {
-      await this.#components.outages.ask<unknown>(registry, { signal, hasStandIn, findStandIn }, (limited) =>
-        proof === undefined
-          ? this.#asking.run(key, limited.signal, (shared) => this.#ask(scope, digest, kind, { signal: shared }))
-          : raceAbort(proof, limited.signal),
+      await this.#components.outages.ask<unknown>(scope, { signal, hasStandIn, findStandIn }, (limited) =>
+        // The proof may wait for the registry itself.
+        proof === undefined || limited.mirrorsOnly === true ? askOrigin(limited) : raceAbort(proof, limited.signal),
       )
       this.answered(principal, digest)
       return 'fresh'
@@ -184,7 +187,7 @@ export class Access {
     return isAdmitted && this.isLinked(repository, digest)
   }
 
-  async #ask(scope: Scope, digest: Digest, kind: 'blob' | 'manifest', options: Abortable): Promise<void> {
+  async #ask(scope: Scope, digest: Digest, kind: 'blob' | 'manifest', options: OriginOptions): Promise<void> {
     const { origin } = this.#components
     if (kind === 'blob') return void (await origin.checkBlob(scope, digest, options))
     this.heardMediaType(scope.repository.registry, digest, await origin.checkManifest(scope, digest, options))

@@ -324,7 +324,8 @@ export class BlobService implements Blobs {
     const { scope } = principal
     const onVerified = (): void => access.served(scope.repository.registry, digest)
     const source = origin.blobSource(scope, digest, { mirrorsLast })
-    const reader = await PassThroughReader.open({ source, onVerified }, { digest }, options)
+    const onBytes = (bytes: number): void => metrics.received('origin', bytes)
+    const reader = await PassThroughReader.open({ source, onBytes, onVerified }, { digest }, options)
     access.answered(principal, digest)
     metrics.passedThrough()
     return reader

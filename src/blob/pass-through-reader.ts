@@ -23,6 +23,8 @@ interface Stream {
 
 export interface PassThroughComponents {
   readonly source: ChunkSource
+  /** So many bytes came from the source. */
+  readonly onBytes: (bytes: number) => void
   /** The source has sent the whole blob, and it has its digest. */
   readonly onVerified: () => void
 }
@@ -96,6 +98,7 @@ export class PassThroughReader implements OpenBlob {
   async #advance(stream: Stream): Promise<void> {
     const { done, value } = await stream.pieces.next()
     if (done !== true) {
+      this.#components.onBytes(value.length)
       stream.hash.update(value)
       stream.window = stream.window.length === 0 ? Buffer.from(value) : Buffer.concat([stream.window, value])
       return

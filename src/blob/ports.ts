@@ -395,17 +395,24 @@ export interface ListAnswer {
 }
 
 /** Upstream registries. Every method throws ShoalError with the codes of an origin: see `errors.ts`. */
+export interface OriginOptions extends Abortable {
+  /** The registry itself was out just now: only its mirrors are asked, and that none has an answer is an outage. */
+  readonly mirrorsOnly?: boolean
+}
+
 export interface Origin {
   /** @throws ShoalError REGISTRY_NOT_ALLOWED */
   identity(scope: Scope): Identity
+  /** Whether a mirror may be asked in this scope that did not fail when it was asked last. */
+  hasLiveMirror(scope: Scope): boolean
   /** HEAD of a tag with the full Accept list; GET where HEAD is not supported or says too little. */
-  resolveTag(scope: Scope, tag: string, options: Abortable): Promise<Descriptor>
+  resolveTag(scope: Scope, tag: string, options: OriginOptions): Promise<Descriptor>
   /** GET by digest; the bytes have this digest, else DIGEST_MISMATCH. */
   fetchManifest(scope: Scope, digest: Digest, options: Abortable): Promise<ManifestBytes>
   /** HEAD by digest: whether this scope may have it. @returns its media type, undefined if the origin does not say */
-  checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<string | undefined>
+  checkManifest(scope: Scope, digest: Digest, options: OriginOptions): Promise<string | undefined>
   /** HEAD by digest. @returns size in bytes, undefined if the origin does not say */
-  checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined>
+  checkBlob(scope: Scope, digest: Digest, options: OriginOptions): Promise<number | undefined>
   /** @param options.mirrorsLast asks the registry itself first, for a mirror may be what is wrong */
   blobSource(scope: Scope, digest: Digest, options?: { readonly mirrorsLast: boolean }): ChunkSource
   /** @param query as the client sent it, without `ns` */

@@ -20,7 +20,7 @@ import type { Access, Principal } from './access.ts'
 import type { Outages } from './outages.ts'
 import type { PeerKnowledge } from './peer-knowledge.ts'
 import { isFromFuture } from './peers-clock.ts'
-import type { Abortable, Descriptor, Origin, RepositoryIndex, SeenTag, Swarm } from './ports.ts'
+import type { Abortable, Descriptor, Origin, OriginOptions, RepositoryIndex, SeenTag, Swarm } from './ports.ts'
 import type { Stale } from './services.ts'
 
 /** So long peers are waited for when there is an answer already: one that is not much older does no harm. */
@@ -68,12 +68,13 @@ export class TagResolver {
   /** @throws ShoalError of the origin; an outage when nothing stands in */
   async resolve(principal: Principal, tag: string, { signal }: Abortable): Promise<Resolved> {
     const { access, outages, log } = this.#components
-    const { repository } = principal.scope
+    const { scope } = principal
+    const { repository } = scope
     const { registry, name } = repository
     const hasStandIn = this.#remembered(principal, tag) !== undefined
     const findStandIn = (options: Abortable): Promise<boolean> => this.#askPeers(principal, tag, options)
     try {
-      const found = await outages.ask(registry, { signal, hasStandIn, findStandIn }, (limited) =>
+      const found = await outages.ask(scope, { signal, hasStandIn, findStandIn }, (limited) =>
         this.#askOrigin(principal, tag, limited),
       )
       this.#answered(principal, tag, found)
@@ -93,10 +94,12 @@ export class TagResolver {
     }
   }
 
-  async #askOrigin({ scope, identity }: Principal, tag: string, { signal }: Abortable): Promise<Descriptor> {
+  async #askOrigin({ scope, identity }: Principal, tag: string, options: OriginOptions): Promise<Descriptor> {
     const { registry, name } = scope.repository
-    return await this.#resolving.run(`${registry}/${name}:${tag} ${identity.key}`, signal, (shared) =>
-      this.#components.origin.resolveTag(scope, tag, { signal: shared }),
+    const { signal, mirrorsOnly = false } = options
+    const key = `${registry}/${name}:${tag} ${identity.key} ${mirrorsOnly}`
+    return await this.#resolving.run(key, signal, (shared) =>
+      this.#components.origin.resolveTag(scope, tag, { signal: shared, mirrorsOnly }),
     )
   }
 

@@ -13,6 +13,7 @@ export interface Failed {
   readonly message: string
 }
 
+const USUAL_PORT = "an agent's admin listener is usually on port 5053"
 const ANSWER_MS = 30_000
 // it may have to remove thousands of blobs
 const GC_MS = 600_000
@@ -120,7 +121,14 @@ export class AdminClient implements AsyncDisposable {
     }
     if (answer.statusCode === 200) return answer
     const text = await this.#text(answer.body)
-    throw new CliError(messageOf(text) ?? `what answers at ${this.#base} is no agent (status ${answer.statusCode})`)
+    // what an agent's mirror and registries say of themselves; the admin listener does not
+    if ('docker-distribution-api-version' in answer.headers) {
+      throw new CliError(`a mirror or a registry answers at ${this.#base}, no admin listener: ${USUAL_PORT}`)
+    }
+    const message = messageOf(text)
+    throw new CliError(
+      message ?? `what answers at ${this.#base} is no agent (status ${answer.statusCode}): ${USUAL_PORT}`,
+    )
   }
 
   async #text(body: Dispatcher.ResponseData['body']): Promise<string> {

@@ -2,6 +2,7 @@
 import { shortId } from '../facade/page/short-id.js'
 import type { PrewarmEvent } from '../prewarm/prewarm-events.ts'
 import { formatBytes } from '../util/byte-size.ts'
+import { counted, isOrAre } from '../util/counted.ts'
 import { formatDuration } from '../util/duration.ts'
 import { plain } from './output.ts'
 import { secondsLeft, shortDigest, sourcesText } from './progress.ts'
@@ -13,7 +14,7 @@ export function lineFor(event: PrewarmEvent, { withLayers }: { readonly withLaye
       const { image, digest, platforms, layers, totalBytes } = event
       if (!withLayers) return undefined
       const made = platforms.length === 0 ? '' : ` (${platforms.map(plain).join(', ')})`
-      return `${image}: ${digest}${made}, ${layers.length} layers, ${formatBytes(totalBytes)}`
+      return `${image}: ${digest}${made}, ${counted(layers.length, 'layer')}, ${formatBytes(totalBytes)}`
     }
     case 'layer': {
       const { image, digest, size, outcome, message, fromOrigin, fromPeers } = event
@@ -26,7 +27,7 @@ export function lineFor(event: PrewarmEvent, { withLayers }: { readonly withLaye
     }
     case 'image-done': {
       const { image, ok, message, failedLayers, totalBytes, seconds, fromOrigin, fromPeers } = event
-      if (!ok) return `${image}: failed: ${message === undefined ? `${failedLayers} layers` : plain(message)}`
+      if (!ok) return `${image}: failed: ${message === undefined ? counted(failedLayers, 'layer') : plain(message)}`
       const sources = sourcesText(fromOrigin, fromPeers) ?? 'all was here'
       return `${image}: done, ${formatBytes(totalBytes)} in ${formatDuration(seconds * 1000)}, ${sources}`
     }
@@ -59,10 +60,11 @@ export function summaryOf(
   { forFleet }: { readonly forFleet: boolean },
 ): string {
   const { images, failedImages, unknownImages = 0, hosts, failedHosts } = event
-  const parts = [`${images - failedImages} of ${images} images are here`]
+  const here = images - failedImages
+  const parts = [`${here} of ${counted(images, 'image')} ${isOrAre(images === 1 ? images : here)} here`]
   if (hosts > 0) {
-    const other = images === 1 ? 'other hosts have it' : 'times another host has one of them'
-    parts.push(`${hosts - failedHosts} of ${hosts} ${other}`)
+    const one = `${counted(hosts, 'other host')} ${hosts === 1 ? 'has' : 'have'} it`
+    parts.push(`${hosts - failedHosts} of ${images === 1 ? one : `${hosts} times another host has one of them`}`)
   } else if (forFleet) {
     parts.push(images > unknownImages ? 'no other host is connected' : 'no other host was asked')
   }

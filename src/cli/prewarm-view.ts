@@ -1,5 +1,6 @@
 /** What a prewarm has told so far, and how it looks on a terminal. Pure: events in, lines out. */
 import type { PrewarmEvent, PrewarmProgress } from '../prewarm/prewarm-events.ts'
+import { counted } from '../util/counted.ts'
 import { plain } from './output.ts'
 import { type ProgressLook, progressLine, shortDigest, sourcesText } from './progress.ts'
 
@@ -63,7 +64,7 @@ function imageLines({ image, progress, layers, layersDone, layersFailed }: Runni
     ...progress.layers.map(({ digest, bytes, size }) =>
       progressLine({ name: shortDigest(digest), bytes, totalBytes: size }, look, 2),
     ),
-    `  ${layersDone} of ${layers} layers${failed}${sources === undefined ? '' : `; ${sources}`}`,
+    `  ${layersDone} of ${counted(layers, 'layer')}${failed}${sources === undefined ? '' : `; ${sources}`}`,
   ]
 }
 

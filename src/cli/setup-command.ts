@@ -1,10 +1,11 @@
 import { Argument, type Command } from 'commander'
-import type { SetupConfig, SetupOptions } from './commands/setup.ts'
+import type { SetupConfig, SetupContext, SetupOptions } from './commands/setup.ts'
 import type { AgentOptions } from './program.ts'
 
 export interface SetupComponents {
   /** What the agent's configuration says of its clients. @throws ShoalError CONFIG_INVALID */
   readonly setupConfig: (options: AgentOptions) => SetupConfig
+  readonly agentProblem?: SetupContext['agentProblem']
   readonly stdout: (text: string) => void
 }
 
@@ -15,7 +16,7 @@ Examples:
   shoal setup docker --dry-run             show what would be changed
   shoal setup docker                       change it, and reload docker
   shoal setup docker --undo                take it back
-  shoal setup containerd --restart         also restart containerd, if its config.toml had to be changed
+  shoal setup containerd --restart         also restart containerd, so that it reads its config.toml
   shoal setup podman --registry quay.io    a mirror for quay.io
   shoal setup containerd --root /host      for the host whose root is mounted there
 
@@ -38,7 +39,7 @@ export function addSetupCommand(command: Command, components: SetupComponents): 
     .option('--undo', 'take the setting back')
     .option('--print', 'only print what would be in the files')
     .option('--dry-run', 'only show the differences')
-    .option('--restart', 'restart the client if it must be to read the change')
+    .option('--restart', 'restart the client, so that it reads its files')
     .option('--no-reload', 'leave a running client alone')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
@@ -46,6 +47,7 @@ export function addSetupCommand(command: Command, components: SetupComponents): 
       // it needs parsers that no other command has a use for
       const { setup } = await import('./commands/setup.ts')
       const config = (): SetupConfig => components.setupConfig({ config: options.config, set: options.set ?? [] })
-      await setup(client, options, { config, print: components.stdout })
+      const { agentProblem, stdout: print } = components
+      await setup(client, options, { config, print, ...(agentProblem && { agentProblem }) })
     })
 }

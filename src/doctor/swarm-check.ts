@@ -1,4 +1,5 @@
 import type { SwarmConfig } from '../config-swarm.ts'
+import { counted, isOrAre } from '../util/counted.ts'
 import type { HostPort } from '../util/host-port.ts'
 import type { AgentView } from './agent-view.ts'
 import { isName, parseBootstrapEntry } from './bootstrap-entry.ts'
@@ -30,11 +31,13 @@ export function swarmCheck(
           'set swarm.secretFile to the same secret on all hosts and restart the agent, or set swarm.enabled: false',
         )
       }
-      const refused = swarm?.refusals['wrong-secret'] ?? 0
+      const { 'wrong-secret': here = 0, 'secret-refused': there = 0 } = swarm?.refusals ?? {}
+      const refused = here + there
       if (swarm !== undefined && swarm.members.length > 0) {
-        const count = `${swarm.members.length} other agents are connected`
+        const { length } = swarm.members
+        const count = `${counted(length, 'other agent')} ${isOrAre(length)} connected`
         if (refused === 0) return ok(count)
-        return warn(`${count}, and ${refused} connections were turned away for another secret`, SECRET_ADVICE)
+        return warn(`${count}, and ${counted(refused, 'connection')} came to nothing for another secret`, SECRET_ADVICE)
       }
       const { others, reached } = await tryBootstrap(host, init, options)
       if (swarm === undefined) {
@@ -43,7 +46,8 @@ export function swarmCheck(
           ? ok(`${reached} of ${others.length} bootstrap addresses answer; the agent itself does not`)
           : warn(`none of ${others.length} bootstrap addresses answers`, 'check that agents run there, and firewalls')
       }
-      if (refused > 0 || reached > 0) {
+      // what another side refused earlier says nothing of hosts that are away now
+      if (here > 0 || reached > 0) {
         const answer = reached === 0 ? '' : `; ${reached} of ${others.length} bootstrap addresses answer`
         return fail(`nobody lets this agent in${answer}: likely its secret is another one`, SECRET_ADVICE)
       }

@@ -27,6 +27,8 @@ export interface AgentStatus {
     readonly quotaBytes: number
     /** False while blobs are passed through, because the disk is full or can not be written, as it was seconds ago. */
     readonly writable: boolean
+    /** Why there is no store at all: the directory could not be used when the agent started. */
+    readonly unusable?: string
   }
   readonly transfers: readonly TransferStatus[]
   /** Programs that asked for something since the agent started, those seen last first. Undefined: it does not tell. */
@@ -86,6 +88,8 @@ export interface BanStatus {
 export interface PeersAnswer {
   readonly peers: readonly PeerStatus[]
   readonly bans: readonly BanStatus[]
+  /** How many addresses of other agents are configured; undefined: it does not tell, or takes part in no swarm. */
+  readonly bootstrap?: number | undefined
 }
 
 export interface TransferStatus {

@@ -40,6 +40,8 @@ export interface PageStore {
   readonly bytes: number
   readonly quotaBytes: number
   readonly writable: boolean
+  /** As `AgentStatus`. */
+  readonly unusable?: string
 }
 
 export interface PageSwarm {

@@ -9,6 +9,7 @@ import type {
   ListAnswer,
   ManifestBytes,
   Origin,
+  OriginOptions,
   Scope,
 } from '../blob/ports.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -139,7 +140,11 @@ export class OriginClient implements Origin {
     return account === undefined ? { key: 'anonymous', kind: 'anonymous' } : { key: `agent:${account}`, kind: 'agent' }
   }
 
-  async resolveTag(scope: Scope, tag: string, options: Abortable): Promise<Descriptor> {
+  hasLiveMirror({ repository: { registry }, authorization }: Scope): boolean {
+    return this.#requester.hasLiveMirror({ registry, authorization })
+  }
+
+  async resolveTag(scope: Scope, tag: string, options: OriginOptions): Promise<Descriptor> {
     const question = manifestQuestion(scope, tag, MANIFEST_ACCEPT)
     const head = await this.#ask(scope, { ...question, method: 'HEAD' }, readManifestHead, options).catch((error) => {
       if (error instanceof OriginFailure && error.status !== 404 && NOT_SUPPORTED.has(error.status ?? 0))
@@ -159,7 +164,7 @@ export class OriginClient implements Origin {
     return await this.#ask(scope, question, read, options)
   }
 
-  async checkManifest(scope: Scope, digest: Digest, options: Abortable): Promise<string | undefined> {
+  async checkManifest(scope: Scope, digest: Digest, options: OriginOptions): Promise<string | undefined> {
     const question = manifestQuestion(scope, digest, `${MANIFEST_ACCEPT}, */*`)
     const read = (answer: HttpAnswer): string | undefined => {
       discard(answer)
@@ -168,7 +173,7 @@ export class OriginClient implements Origin {
     return await this.#ask(scope, { ...question, method: 'HEAD' }, read, options)
   }
 
-  async checkBlob(scope: Scope, digest: Digest, options: Abortable): Promise<number | undefined> {
+  async checkBlob(scope: Scope, digest: Digest, options: OriginOptions): Promise<number | undefined> {
     const path = `${scope.repository.name}/blobs/${digest}`
     const question = { method: 'HEAD', path, headers: {}, asked: 'blob', traffic: 'questions' } as const
     const read = (answer: HttpAnswer): number | undefined => {
@@ -234,7 +239,7 @@ export class OriginClient implements Origin {
     scope: Scope,
     question: RegistryQuestion,
     consume: (answer: HttpAnswer) => T | Promise<T>,
-    options: Abortable,
+    options: OriginOptions,
   ): Promise<T> {
     return await this.#requester.ask(toRegistryScope(scope), question, consume, options)
   }

@@ -1,5 +1,5 @@
-import type { Abortable } from '../blob/ports.ts'
-import { hasCode, type ShoalError } from '../errors.ts'
+import type { Abortable, OriginOptions } from '../blob/ports.ts'
+import { hasCode } from '../errors.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { linkSignals } from '../util/signals.ts'
@@ -10,15 +10,19 @@ import { discard, readBounded } from './bounded-body.ts'
 import { parseChallenges } from './challenge.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import type { Credentials } from './credentials.ts'
+import { FailingMirrors } from './failing-mirrors.ts'
 import type { HttpAnswer, HttpRequest, Traffic } from './http-exchange.ts'
 import { misbehaved, OriginFailure, toAborted } from './origin-failure.ts'
 import { counted, type OriginMetrics } from './origin-metrics.ts'
 import type { OriginPool } from './origin-pool.ts'
 import type { RegistryEndpoint, RegistryEndpoints } from './registry-endpoint.ts'
 import { requestWithRedirects } from './request-with-redirects.ts'
-import { type Asked, statusFailure } from './status-failure.ts'
+import { afterMirrors, onlyMirrors } from './servers-failure.ts'
+import { type Asked, statusFailure, tokenFailure } from './status-failure.ts'
 import { type AccessScope, TokenAuth } from './token-auth.ts'
 
+/** Where an earlier answer may be waiting: enough for a connection that was closed while it was idle. */
+const MIRROR_TRIES = 2
 const MAX_TOKEN_BYTES = 1024 * 1024
 
 /** On whose behalf a registry is asked, and for what. */
@@ -38,6 +42,10 @@ export interface RegistryQuestion {
   readonly headers: Readonly<Record<string, string>>
   readonly asked: Asked
   readonly traffic: Traffic
+}
+
+interface AskOptions extends OriginOptions {
+  readonly tries?: number
 }
 
 interface Components {
@@ -63,6 +71,7 @@ export class RegistryRequester {
   readonly #questionMs: number
   readonly #attempts: Attempts
   readonly #auth: TokenAuth
+  readonly #failingMirrors = new FailingMirrors()
 
   constructor(components: Components, init: RequesterInit) {
     const { clock, credentials } = components
@@ -78,33 +87,72 @@ export class RegistryRequester {
 
   /**
    * @param consume is given each answer of 200 or 206; what it throws counts as the try's failure
-   * @throws ShoalError of the last server asked
+   * @throws ShoalError of the last server asked, with what mirrors said before when the registry itself cannot be asked
    */
   async ask<T>(
     scope: RegistryScope,
     question: RegistryQuestion,
     consume: (answer: HttpAnswer) => T | Promise<T>,
-    options: Abortable & { readonly tries?: number },
+    options: AskOptions,
   ): Promise<T> {
     const { log, endpoints } = this.#components
     // A client's credentials are for the registry; nobody else gets them, or may judge in its place.
     const isForMirrors = scope.authorization === undefined
     const servers = endpoints.of(scope.registry).filter((one) => !one.mirror || isForMirrors)
     if (scope.mirrorsLast === true) servers.sort((a, b) => Number(a.mirror) - Number(b.mirror))
+    const { registry } = scope
+    const failures: { mirror: RegistryEndpoint; error: unknown }[] = []
     for (const [index, endpoint] of servers.entries()) {
+      if (options.mirrorsOnly === true && !endpoint.mirror) break
       try {
-        const { registry } = scope
-        const once = (): Promise<T> =>
-          this.#within(registry, question.traffic, options, (limited) =>
-            this.#once(endpoint, scope, question, consume, limited),
-          )
-        return await this.#attempts.run(once, { ...options, registry, host: endpoint.base.origin })
+        return await this.#askOne(endpoint, scope, question, consume, options)
       } catch (error) {
-        if (options.signal.aborted || index === servers.length - 1) throw error
-        log.debug({ registry: scope.registry, mirror: endpoint.account, err: error }, 'mirror failed')
+        if (options.signal.aborted) throw error
+        if (index === servers.length - 1) {
+          throw endpoint.mirror ? error : afterMirrors(registry, question.asked, failures, error)
+        }
+        log.debug({ registry, mirror: endpoint.account, err: error }, 'mirror failed')
+        if (endpoint.mirror) failures.push({ mirror: endpoint, error })
       }
     }
-    throw misbehaved(scope.registry, 'has no server')
+    if (options.mirrorsOnly === true) throw onlyMirrors(registry, question.asked, failures)
+    throw misbehaved(registry, 'has no server')
+  }
+
+  /** Whether a mirror may be asked in this scope that did not fail when it was asked last. */
+  hasLiveMirror({ registry, authorization }: Pick<RegistryScope, 'registry' | 'authorization'>): boolean {
+    if (authorization !== undefined) return false
+    return this.#components.endpoints.of(registry).some((one) => one.mirror && !this.#failingMirrors.has(one))
+  }
+
+  async #askOne<T>(
+    endpoint: RegistryEndpoint,
+    scope: RegistryScope,
+    question: RegistryQuestion,
+    consume: (answer: HttpAnswer) => T | Promise<T>,
+    options: AskOptions,
+  ): Promise<T> {
+    const { registry } = scope
+    const { clock } = this.#components
+    const begun = clock()
+    const once = (): Promise<T> =>
+      this.#within(registry, question.traffic, options, (limited) =>
+        this.#once(endpoint, scope, question, consume, limited),
+      )
+    try {
+      const answer = await this.#attempts.run(once, {
+        ...options,
+        tries: options.mirrorsOnly === true ? MIRROR_TRIES : options.tries,
+        registry,
+        host: endpoint.base.origin,
+      })
+      this.#failingMirrors.answered(endpoint)
+      return answer
+    } catch (error) {
+      if (options.signal.aborted) this.#failingMirrors.gaveUp(endpoint, clock() - begun)
+      else this.#failingMirrors.failed(endpoint, error)
+      throw error
+    }
   }
 
   /** A question has to be answered in full by a deadline, however slowly an origin trickles. */
@@ -243,15 +291,4 @@ export class RegistryRequester {
       throw error instanceof OriginFailure ? error.elsewhere(false) : error
     }
   }
-}
-
-function tokenFailure(registry: string, answer: HttpAnswer, now: number): ShoalError {
-  const { status } = answer
-  // RFC 6749 §5.2: an invalid refresh token is a 400.
-  if (status === 400 || status === 401 || status === 403) {
-    const detail = { registry, status }
-    return new OriginFailure('UNAUTHORIZED', `${registry}: token refused (${status})`, { detail, status })
-  }
-  if (status < 500 && status !== 429 && status !== 408) return misbehaved(registry, `token endpoint answered ${status}`)
-  return statusFailure(registry, 'name', answer, now)
 }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode, ShoalError } from '../errors.ts'
 import { chooseChallenge, formatChallenge, parseChallenges } from './challenge.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 import { misbehaved, OriginFailure } from './origin-failure.ts'
@@ -48,4 +48,16 @@ export function statusFailure(registry: string, asked: Asked, answer: HttpAnswer
     return new OriginFailure(code, `${registry}: answered ${status}`, { detail, status, again, retryAfterMs })
   }
   return misbehaved(registry, `answered ${status}`, { status })
+}
+
+/** What an answer of a token endpoint other than 200 means. */
+export function tokenFailure(registry: string, answer: HttpAnswer, now: number): ShoalError {
+  const { status } = answer
+  // RFC 6749 §5.2: an invalid refresh token is a 400.
+  if (status === 400 || status === 401 || status === 403) {
+    const detail = { registry, status }
+    return new OriginFailure('UNAUTHORIZED', `${registry}: token refused (${status})`, { detail, status })
+  }
+  if (status < 500 && status !== 429 && status !== 408) return misbehaved(registry, `token endpoint answered ${status}`)
+  return statusFailure(registry, 'name', answer, now)
 }

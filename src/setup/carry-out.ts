@@ -10,6 +10,7 @@ const POLL_MS = 50
 const READS_MS = 500
 
 export interface CarryOutInit {
+  /** Even when no file is changed. */
   readonly restart: boolean
   readonly action: 'setup' | 'undo'
   /** How long a daemon is waited for that can tell what it uses. */
@@ -44,8 +45,10 @@ export async function carryOut(
     }
   }
   setup.apply(step.changes)
-  if (daemon === undefined || !isToldOf) return undefined
-  return init.restart ? await daemon.restart({ signal }) : await reload(daemon, step, init, { signal })
+  if (daemon === undefined) return undefined
+  // Files that are as they should be may have been changed after it had read them.
+  if (init.restart) return await daemon.restart({ signal })
+  return isToldOf ? await reload(daemon, step, init, { signal }) : undefined
 }
 
 /** A daemon that can tell what it uses is waited for. */

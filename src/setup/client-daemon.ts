@@ -67,7 +67,7 @@ export class ClientDaemon {
     if (await this.#isActive({ signal })) return await this.#systemctl('reload', { signal })
     const pid = this.#pid()
     if (pid === undefined) {
-      const message = `${program} was not found running: if it does, send it SIGHUP; else it reads the file when it starts.`
+      const message = `${program} was not found (${this.#lookedFor()}): if it runs, send it SIGHUP; else it reads the file when it starts.`
       return { done: false, failed: false, message }
     }
     process.kill(pid, 'SIGHUP')
@@ -100,6 +100,14 @@ export class ClientDaemon {
       signal.throwIfAborted()
       return false
     }
+  }
+
+  #lookedFor(): string {
+    const { unit, pidFiles } = this.#daemon
+    const files = `by ${pidFiles.join(' and ')}`
+    return this.#files.root === '/'
+      ? `${files}, nor as systemd's ${unit}.service`
+      : `${files} below ${this.#files.root}`
   }
 
   #pid(): number | undefined {

@@ -31,6 +31,8 @@ export interface ManagedBlobStore extends BlobStore, AsyncDisposable {
   readonly usage: StoreUsage
   /** False while the disk takes no blobs: after it refused one, or it is full or can't be written, as it was seconds ago. */
   readonly isWritable: boolean
+  /** Why the directory can't be used at all, so that nothing is stored whatever the disk has room for. */
+  readonly unusable?: string
   /** @throws ShoalError STORE_FULL, STORE_FAILED when the directory cannot be used at all */
   start(): Promise<void>
   /** Readers and partial blobs must be closed before. */

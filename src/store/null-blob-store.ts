@@ -17,6 +17,13 @@ export class NullBlobStore implements ManagedBlobStore {
   }
 
   readonly isWritable = false
+  readonly unusable: string
+
+  /** @param error why the directory cannot be used */
+  constructor({ message, cause }: Error) {
+    const reason = cause instanceof Error ? cause.message : ''
+    this.unusable = message.includes(reason) ? message : `${message}: ${reason}`
+  }
 
   async start(): Promise<void> {}
 

@@ -111,7 +111,7 @@ export function observedMetrics(registers: Registry[], observed: () => Observed 
   }
   const refusals: Counter<'reason'> = new Counter({
     name: 'shoal_swarm_refusals_total',
-    help: 'Connections of agents that did not prove to belong to the swarm, by reason.',
+    help: 'Handshakes of the swarm that came to nothing, by reason (wrong-secret and not-allowed: found here; secret-refused and id-refused: the other side ended it; malformed, failed).',
     labelNames: ['reason'],
     registers,
     collect: () => {

@@ -94,7 +94,7 @@ describe.skipIf(missing(['npm', 'setsid'], { root: false }) !== undefined)('the 
         )
       expect(JSON.parse(await npx('status', '--json'))).toMatchObject({ ready: true, store: { blobs: 1 } })
       // read again by the hash threads, which are files of their own
-      expect(await npx('verify')).toMatch(/^1 blobs, 600 KiB, .*: 0 bad$/m)
+      expect(await npx('verify')).toMatch(/^1 blob, 600 KiB, .*: 0 bad$/m)
       expect((await fetch(`http://${admin}/`)).status).toBe(200)
       expect(JSON.parse(await npx('blobs', '--json'))).toMatchObject([{ digest: `sha256:${hex}` }])
     } finally {

@@ -50,7 +50,7 @@ it('a peer with the wrong secret gets in nowhere, however often it tries', async
   })
   await pull('wrong secret')
   await Promise.all(dials)
-  await vi.waitUntil(() => stranger.node.refusals.failed + stranger.node.refusals['wrong-secret'] > 0, SOON)
+  await vi.waitUntil(() => stranger.node.refusals['secret-refused'] > 0, SOON)
   expect(stranger.node.connected.size).toBe(0)
   expect(await isKnown(stranger.id)).toBe(false)
 })

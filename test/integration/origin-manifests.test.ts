@@ -254,6 +254,54 @@ describe('OriginClient with mirrors', () => {
     await mirrored.close()
   })
 
+  it('says what the mirror and the registry said when neither has an answer', async () => {
+    await using mirror = await FaultOrigin.start()
+    const mirrored = clientFor([origin], { settings: { plainHttp: true, mirrors: [mirror.url] } })
+    await origin.close()
+    const why = `the mirror ${mirror.registry} has no such image, and ${origin.registry}`
+    const asked = mirrored.resolveTag(scopeOf(origin), 'misspelt', always)
+    const unreachable = { message: `${why} cannot be reached (ECONNREFUSED)`, unreachable: true }
+    await expect(asked).rejects.toEqual(failure('ORIGIN_UNAVAILABLE', unreachable))
+    const mirrorsOnly = mirrored.resolveTag(scopeOf(origin), 'misspelt', { signal, mirrorsOnly: true })
+    const notAsked = { message: `${why} could not be reached just now` }
+    await expect(mirrorsOnly).rejects.toEqual(failure('ORIGIN_UNAVAILABLE', notAsked))
+    await mirrored.close()
+  })
+
+  it('knows whether a mirror answered when it was asked last', async () => {
+    await using mirror = await FaultOrigin.start()
+    const mirrored = clientFor([origin], { settings: { plainHttp: true, mirrors: [mirror.url] } })
+    const ask = () => mirrored.resolveTag(scopeOf(origin), 'v1', always)
+    expect(mirrored.hasLiveMirror(scopeOf(origin))).toBe(true)
+    expect(mirrored.hasLiveMirror(scopeOf(origin, name, 'Bearer of-the-client'))).toBe(false)
+    expect(client.hasLiveMirror(scopeOf(origin))).toBe(false)
+    await ask()
+    expect(mirrored.hasLiveMirror(scopeOf(origin))).toBe(true)
+    mirror.inject({ fault: { kind: 'close' }, times: 3 })
+    await ask()
+    expect(mirrored.hasLiveMirror(scopeOf(origin))).toBe(false)
+    await ask()
+    expect(mirrored.hasLiveMirror(scopeOf(origin))).toBe(true)
+    await mirrored.close()
+  })
+
+  it('counts a mirror as failing that kept a request waiting until nobody waited any more', async () => {
+    await using mirror = await FaultOrigin.start()
+    mirror.inject({ fault: { kind: 'hang' }, times: Infinity })
+    let now = 0
+    const mirrored = clientFor([origin], {
+      settings: { plainHttp: true, mirrors: [mirror.url] },
+      init: { firstByteMs: 30_000 },
+      clock: () => (now += 1_000),
+    })
+    const asking = new AbortController()
+    const asked = mirrored.resolveTag(scopeOf(origin), 'v1', { signal: asking.signal })
+    asking.abort()
+    await expect(asked).rejects.toEqual(failure('ABORTED'))
+    expect(mirrored.hasLiveMirror(scopeOf(origin))).toBe(false)
+    await mirrored.close()
+  })
+
   it("never shows a client's credentials to a mirror", async () => {
     await using mirror = await FaultOrigin.start()
     const mirrored = clientFor([origin], { settings: { plainHttp: true, mirrors: [mirror.url] } })

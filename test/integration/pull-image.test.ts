@@ -100,6 +100,26 @@ describe('a tag', () => {
     await pullImage(agent, image)
   })
 
+  it('is what the mirror has now, though a name that it lacks has just shown that the registry is out', async () => {
+    const registries = { 'registry.invalid': { mirrors: [origin.url] } }
+    const agent = await startAgent({ origin: { default: 'registry.invalid', registries } })
+    const first = addImage('v1', 'first')
+    await (await get(agent, '/v2/app/manifests/v1')).arrayBuffer()
+    await pullImage(agent, first)
+    const second = addImage('v1', 'second')
+    const misspelt = await get(agent, '/v2/apq/manifests/v1')
+    expect(misspelt.status).toBe(503)
+    const why = `the mirror ${origin.registry} has no such image, and registry.invalid cannot be reached`
+    expect(await misspelt.text()).toContain(why)
+    const answer = await get(agent, '/v2/app/manifests/v1')
+    expect(answer.headers.get('docker-content-digest')).toBe(second.manifest)
+    await pullImage(agent, second)
+    await origin.goOffline()
+    const stale = await get(agent, '/v2/app/manifests/v1')
+    expect(stale.headers.get('docker-content-digest')).toBe(second.manifest)
+    expect(stale.headers.get('cache-status')).toContain('origin-unreachable')
+  })
+
   it('answers after a restart of the agent without the origin too', async () => {
     const agent = await startAgent()
     const image = addImage('v1')

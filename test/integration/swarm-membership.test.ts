@@ -199,6 +199,37 @@ describe('who may be a member', () => {
     }
   })
 
+  it('tells both operators when the secrets differ, once', async () => {
+    const [told, alsoTold] = [recordingLog(), recordingLog()]
+    const member = await node({ log: told.log })
+    const stranger = await node({ keys: [OTHER_KEY], log: alsoTold.log })
+    const [address] = member.addresses
+    for (let time = 0; time < 3; time++) {
+      await expect(stranger.libp2p.dial(await multiaddrOf(member))).rejects.toThrow()
+    }
+    await vi.waitUntil(() => member.refusals['wrong-secret'] === 3 && stranger.refusals['secret-refused'] === 3)
+    const warnings = ({ entries }: typeof told) => entries.filter(({ level }) => level === 'warn')
+    expect(warnings(told)).toMatchObject([
+      { fields: { address: '127.0.0.1' }, message: expect.stringMatching(/^an agent was turned away: .*secret/) },
+    ])
+    expect(warnings(alsoTold)).toMatchObject([
+      {
+        fields: { address: `127.0.0.1:${address?.port}` },
+        message: expect.stringMatching(/^an agent turned this one away: .*secret/),
+      },
+    ])
+  })
+
+  it('tells whoever is not on the list that it was turned away', async () => {
+    const { log, entries } = recordingLog()
+    const member = await node({ allowPeers: ['12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X'] })
+    const stranger = await node({ log })
+    await expect(stranger.libp2p.dial(await multiaddrOf(member))).rejects.toThrow()
+    await refused(stranger, 'id-refused')
+    const warning = { level: 'warn', message: expect.stringContaining('swarm.allowPeers') }
+    expect(entries).toContainEqual(expect.objectContaining(warning))
+  })
+
   it('is nobody who speaks plain libp2p', async () => {
     const member = await node()
     const plain = await createLibp2p({ transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] })

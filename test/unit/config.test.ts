@@ -80,6 +80,26 @@ describe('loadConfig', () => {
     expect(() => load({ flags: ['store.quota'] })).toThrow('--set store.quota: expected key=value')
   })
 
+  it.each([
+    ['the file', {}, [], 'FILE: unknown key swarm.bootsrap (did you mean swarm.bootstrap?)'],
+    ['the flag', {}, ['swarm.bootsrap=b'], '--set swarm.bootsrap: unknown key swarm.bootsrap'],
+    [
+      'the variable',
+      { SHOAL_SWARM__BOOTSRAP: 'b' },
+      [],
+      'environment SHOAL_SWARM__BOOTSRAP: unknown key swarm.bootsrap',
+    ],
+  ])('names %s that has what is wrong', (_, environment, flags, message) => {
+    const yaml = 'swarm: { bootsrap: [a] }\nadmin: { hosts: ["*"] }'
+    const file = join(dir, 'shoal.yaml')
+    expect(() => load({ yaml, environment, flags })).toThrow(message.replace('FILE', file))
+    expect(() => load({ yaml, environment, flags })).toThrow(`${file}: admin.hosts.0: expected a host name`)
+  })
+
+  it('names the flag for a section that only the flag has', () => {
+    expect(() => load({ flags: ['stor.dir=/x'] })).toThrow('--set stor.dir: unknown key stor')
+  })
+
   it('fails on a file that was named and is not there', () => {
     expect(() => loadConfig({ file: join(dir, 'absent.yaml'), environment: {}, flags: [] })).toThrow('absent.yaml')
   })

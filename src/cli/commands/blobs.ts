@@ -1,4 +1,5 @@
 import { formatBytes } from '../../util/byte-size.ts'
+import { counted } from '../../util/counted.ts'
 import { ago, json, table } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
 
@@ -11,5 +12,5 @@ export async function blobs({ client, json: asJson, print }: CommandContext): Pr
     .sort((a, b) => b.usedAt - a.usedAt)
     .map(({ digest, size, usedAt, pinned }) => [digest, formatBytes(size), ago(usedAt, now), pinned ? 'pinned' : ''])
   const bytes = held.reduce((sum, { size }) => sum + size, 0)
-  print(`${table(['DIGEST', 'SIZE', 'USED', ''], rows, [1])}${held.length} blobs, ${formatBytes(bytes)}\n`)
+  print(`${table(['DIGEST', 'SIZE', 'USED', ''], rows, [1])}${counted(held.length, 'blob')}, ${formatBytes(bytes)}\n`)
 }

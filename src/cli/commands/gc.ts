@@ -1,4 +1,5 @@
 import { formatBytes } from '../../util/byte-size.ts'
+import { counted } from '../../util/counted.ts'
 import { json } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
 
@@ -7,6 +8,6 @@ export async function gc({ client, json: asJson, print }: CommandContext): Promi
   if (asJson) return print(json(result))
   const { removedBlobs, removedBytes, blobs, bytes } = result
   print(
-    `Removed ${removedBlobs} blobs (${formatBytes(removedBytes)}); ${blobs} blobs (${formatBytes(bytes)}) remain.\n`,
+    `Removed ${counted(removedBlobs, 'blob')} (${formatBytes(removedBytes)}); ${counted(blobs, 'blob')} (${formatBytes(bytes)}) left.\n`,
   )
 }

@@ -20,7 +20,7 @@ export async function peers({ client, json: asJson, print }: CommandContext): Pr
   print(asJson ? json(answer) : describe(answer, Date.now()))
 }
 
-function describe({ peers, bans }: PeersAnswer, now: number): string {
+function describe({ peers, bans, bootstrap = 0 }: PeersAnswer, now: number): string {
   const banned = new Set(bans.map(({ peer }) => peer))
   const connected = peers.filter((peer) => peer.isConnected).length
   const total = `${connected} connected, ${bans.length} shut out\n`
@@ -33,7 +33,9 @@ function describe({ peers, bans }: PeersAnswer, now: number): string {
     const rows = [...bans].sort((a, b) => b.since - a.since).map((ban) => banRow(ban, now))
     parts.push(table(BAN_HEAD, rows))
   }
-  return parts.length === 0 ? 'No other agents.\n' : `${parts.join('\n')}\n${total}`
+  const hint =
+    connected === 0 && bootstrap > 0 ? 'Nobody is connected, though swarm.bootstrap is set: see `shoal doctor`.\n' : ''
+  return `${parts.length === 0 ? 'No other agents.\n' : `${parts.join('\n')}\n${total}`}${hint}`
 }
 
 /** Connected ones first, then those that more bytes went to or came from. */
@@ -53,7 +55,7 @@ function row(peer: PeerStatus, isBanned: boolean): string[] {
     isBanned ? 'shut out' : state,
     formatBytes(receivedBytes),
     formatBytes(sentBytes),
-    bytesPerSecond === undefined ? '' : `${formatBytes(bytesPerSecond)}/s`,
+    bytesPerSecond === undefined || !peer.isConnected ? '' : `${formatBytes(bytesPerSecond)}/s`,
     String(faults),
   ]
 }

@@ -39,20 +39,32 @@ export interface SetupConfig {
 export interface SetupContext {
   /** Asked only when it is needed. @throws ShoalError CONFIG_INVALID */
   readonly config: () => SetupConfig
+  /** What keeps clients of this host from being answered there; undefined: nothing. */
+  readonly agentProblem?: (mirror: Mirror, init: { readonly root: string }) => Promise<string | undefined>
   readonly print: (text: string) => void
 }
 
 /** @throws CliError, ShoalError SETUP_REFUSED or CONFIG_INVALID */
-export async function setup(name: string, given: SetupOptions, { config, print }: SetupContext): Promise<void> {
+export async function setup(
+  name: string,
+  given: SetupOptions,
+  { config, agentProblem, print }: SetupContext,
+): Promise<void> {
   const client = checked(name, given)
   const files = new HostFiles({ root: resolve(given.root) })
   const options = { ...given, ...(given.file !== undefined && { file: fileOf(given.file, files.root) }) }
   const clientSetup = new ClientSetup({ files }, { client })
   const { daemon } = CLIENTS[client]
   const running = daemon && options.reload ? new ClientDaemon({ files }, { daemon }) : undefined
-  const step = options.undo ? clientSetup.planUndo({ file: options.file }) : plan(clientSetup, options, config())
+  const planned = options.undo ? clientSetup.planUndo({ file: options.file }) : plan(clientSetup, options, config())
   if (client === 'docker' && !options.undo) running?.checkCommandLine(options.file ?? DAEMON_JSON)
   const isOnlyShown = options.print || options.dryRun
+  const isAsked = !options.undo && !isOnlyShown && planned.mirror !== undefined
+  const problem = isAsked ? await agentProblem?.(planned.mirror, { root: files.root }) : undefined
+  const nothingToRestart =
+    options.restart && daemon === undefined ? `${client} is no daemon: there is nothing to restart.` : undefined
+  const notes = [...planned.notes, nothingToRestart, problem].filter((note) => note !== undefined)
+  const step = { ...planned, notes }
   const report = options.json ? undefined : print
   if (options.print) report?.(printed(step))
   else report?.(step.changes.map(diffOf).join(''))

@@ -1,8 +1,11 @@
 import type { AgentStatus } from '../../facade/admin-api.ts'
 import { formatBytes } from '../../util/byte-size.ts'
+import { counted } from '../../util/counted.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { ago, facts, json, table } from '../output.ts'
 import type { CommandContext } from './command-context.ts'
+
+type Fact = [name: string, value: string]
 
 export async function status({ client, json: asJson, print }: CommandContext): Promise<void> {
   const now = await client.status()
@@ -11,17 +14,12 @@ export async function status({ client, json: asJson, print }: CommandContext): P
 
 function describe(now: AgentStatus): string {
   const { version, ready, uptimeSeconds, listening, store, transfers, traffic } = now
-  const share = store.quotaBytes > 0 ? ` (${Math.round((store.bytes / store.quotaBytes) * 100)} %)` : ''
   const summary = facts([
     ['Agent', `shoal ${version}, ${ready ? 'ready' : 'not ready'}, up ${formatDuration(uptimeSeconds * 1_000)}`],
     ['Mirror', listening.facade.join(', ') || 'not listening'],
     ['Admin', listening.admin.join(', ')],
     ...swarmFacts(now),
-    [
-      'Store',
-      `${store.dir}${store.writable ? '' : ' (full, or can not be written: blobs are passed through, not kept)'}`,
-    ],
-    ['Blobs', `${store.blobs}, ${formatBytes(store.bytes)} of ${formatBytes(store.quotaBytes)}${share}`],
+    ...storeFacts(store),
     [
       'Received',
       `${formatBytes(traffic.fromOrigin)} from registries, ${formatBytes(traffic.fromPeers)} from peers${wasted(traffic)}`,
@@ -40,6 +38,20 @@ function describe(now: AgentStatus): string {
   return `${summary}\n${table(['DIGEST', 'SIZE', 'CHUNKS', 'READERS'], rows, [1, 2, 3])}`
 }
 
+function storeFacts({ dir, blobs, bytes, quotaBytes, writable, unusable }: AgentStatus['store']): Fact[] {
+  if (unusable !== undefined) {
+    return [
+      ['Store', `none: ${unusable}`],
+      ['Blobs', 'nothing is stored: all are passed through'],
+    ]
+  }
+  const share = quotaBytes > 0 ? ` (${Math.round((bytes / quotaBytes) * 100)} %)` : ''
+  return [
+    ['Store', `${dir}${writable ? '' : ' (full, or can not be written: blobs are passed through, not kept)'}`],
+    ['Blobs', `${blobs}, ${formatBytes(bytes)} of ${formatBytes(quotaBytes)}${share}`],
+  ]
+}
+
 /** Those seen last first. */
 function seen({ clients = [] }: AgentStatus): string {
   const now = Date.now()
@@ -50,7 +62,7 @@ function wasted({ wasted }: AgentStatus['traffic']): string {
   return wasted === 0 ? '' : ` (${formatBytes(wasted)} of it for nothing)`
 }
 
-function swarmFacts({ swarm, listening }: AgentStatus): [name: string, value: string][] {
+function swarmFacts({ swarm, listening }: AgentStatus): Fact[] {
   if (swarm === undefined) return [['Swarm', 'none: this agent is on its own']]
   if (listening.swarm.length === 0) {
     return [
@@ -60,7 +72,7 @@ function swarmFacts({ swarm, listening }: AgentStatus): [name: string, value: st
   }
   const bans = swarm.banned === 0 ? '' : `, ${swarm.banned} shut out`
   return [
-    ['Swarm', `${swarm.connected} peers connected${bans}`],
+    ['Swarm', `${counted(swarm.connected, 'peer')} connected${bans}`],
     ['Id', swarm.id],
     ['Listening', `${listening.swarm.join(', ') || 'nowhere'}; lane ${listening.lane.join(', ') || 'none'}`],
   ]

@@ -1,4 +1,5 @@
 import { formatBytes } from '../../util/byte-size.ts'
+import { counted } from '../../util/counted.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { CliError } from '../cli-error.ts'
 import type { CommandContext } from './command-context.ts'
@@ -12,7 +13,9 @@ export async function verify({ client, json: asJson, print }: CommandContext): P
     if (event.type !== 'done') continue
     const { checked, bad, bytes, seconds } = event
     if (!asJson)
-      print(`${checked} blobs, ${formatBytes(bytes)}, checked in ${formatDuration(seconds * 1_000)}: ${bad} bad\n`)
+      print(
+        `${counted(checked, 'blob')}, ${formatBytes(bytes)}, checked in ${formatDuration(seconds * 1_000)}: ${bad} bad\n`,
+      )
     if (bad > 0) throw new CliError(`${bad} of ${checked} blobs were bad`)
     return
   }

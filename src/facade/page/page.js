@@ -120,13 +120,15 @@ function showAgent() {
 
 function showStore() {
   if (shown === undefined) return
-  const { blobs, bytes: stored, quotaBytes, writable, dir } = shown.store
+  const { blobs, bytes: stored, quotaBytes, writable, unusable, dir } = shown.store
   show('stored', bytes(stored))
   show(
     'store-more',
     writable
       ? `of ${bytes(quotaBytes)}, ${counted(blobs, 'blob')}`
-      : `${dir} is full, or can't be written: blobs pass through`,
+      : unusable
+        ? `${dir} can't be used: blobs pass through`
+        : `${dir} is full, or can't be written: blobs pass through`,
   )
   byId('store-more').classList.toggle('bad', !writable)
   byId('store-bar').setAttribute('width', String(Math.min(100, (stored / Math.max(1, quotaBytes)) * 100)))

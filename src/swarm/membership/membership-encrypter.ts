@@ -9,12 +9,12 @@ import type { ConnectionEncrypter, MessageStream, SecureConnectionOptions, Secur
 import { lpStream } from '@libp2p/utils'
 import { hasCode, ShoalError } from '../../errors.ts'
 import type { Clock } from '../../util/clock.ts'
-import type { Logger } from '../../util/logger.ts'
 import { linkSignals } from '../../util/signals.ts'
 import type { OwnLane } from '../swarm-ports.ts'
 import { encodeHello, HELLO_MAX_BYTES, type Hello } from './hello.ts'
-import { shakeHands } from './membership-handshake.ts'
+import { shakeHands, TurnedAway } from './membership-handshake.ts'
 import { withoutId } from './peer-address.ts'
+import type { Refusal, Refusals } from './refusals.ts'
 import type { SwarmKey } from './swarm-secret.ts'
 
 const PROTOCOL = '/shoal/noise/1'
@@ -25,10 +25,7 @@ const PROTOCOL = '/shoal/noise/1'
  */
 const BUFFER_BYTES = { initiator: 256 * 1024, responder: 4 * HELLO_MAX_BYTES }
 
-export type Refusal = 'not-allowed' | 'wrong-secret' | 'malformed' | 'failed'
-
 export interface EncrypterComponents {
-  readonly log: Logger
   readonly clock: Clock
   /** Whether this peer may belong to the swarm at all, by its id alone. */
   readonly mayJoin: (id: string) => boolean
@@ -37,7 +34,7 @@ export interface EncrypterComponents {
   readonly keys: () => readonly SwarmKey[]
   /** Somebody proved to be a member; the connection follows when libp2p has finished with it. */
   readonly admit: (peer: Admitted) => void
-  readonly refused: (why: Refusal) => void
+  readonly refusals: Pick<Refusals, 'note'>
 }
 
 export interface Admitted {
@@ -92,9 +89,7 @@ export function membershipEncrypter(
         components.admit({ id: remote, address: addressOf(raw), hello, key })
         return secured
       } catch (error) {
-        const why = refusalOf(error)
-        components.refused(why)
-        components.log.debug({ role, why, address: addressOf(raw), err: error }, 'no member')
+        components.refusals.note(refusalOf(error), { role, at: addressOf(raw), error })
         throw error
       }
     }
@@ -114,6 +109,7 @@ function ownHello({ clock, ownLane }: EncrypterComponents, { version, zone }: En
 }
 
 function refusalOf(error: unknown): Refusal {
+  if (error instanceof TurnedAway) return error.before === 'hello' ? 'id-refused' : 'secret-refused'
   if (hasCode(error, 'DENIED')) return 'not-allowed'
   if (hasCode(error, 'UNAUTHORIZED')) return 'wrong-secret'
   return hasCode(error, 'PEER_MISBEHAVED') ? 'malformed' : 'failed'

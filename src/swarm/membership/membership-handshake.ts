@@ -18,6 +18,8 @@ import type { SwarmKey } from './swarm-secret.ts'
 export const MAX_KEYS = 4
 const PROOF_BYTES = 32
 
+const ENDS = new Set(['UnexpectedEOFError', 'StreamResetError', 'StreamClosedError', 'ConnectionClosedError'])
+
 type Role = 'initiator' | 'responder'
 
 export interface HandshakeChannel {
@@ -43,14 +45,43 @@ export interface Handshake {
   readonly key: SwarmKey
 }
 
-/** @throws ShoalError PEER_MISBEHAVED, UNAUTHORIZED when the other side does not know the secret; the channel's errors */
+/** The other side ended it. It does not say why; that it did so before it sent this tells what it had seen. */
+export class TurnedAway extends ShoalError {
+  readonly before: 'hello' | 'proof'
+
+  constructor(before: 'hello' | 'proof', cause: unknown) {
+    super('PEER_UNAVAILABLE', `the other side ended the handshake before its ${before}`, { cause })
+    this.before = before
+  }
+}
+
+/**
+ * @throws ShoalError PEER_MISBEHAVED, UNAUTHORIZED when the other side does not know the secret; TurnedAway as initiator; the
+ * channel's errors
+ */
 export async function shakeHands(
   channel: HandshakeChannel,
   side: HandshakeSide,
   { signal }: { signal: AbortSignal },
 ): Promise<Handshake> {
-  await channel.write(side.hello, { signal })
-  const theirs = (await channel.read({ signal })).subarray()
+  let awaited: 'hello' | 'proof' = 'hello'
+  try {
+    await channel.write(side.hello, { signal })
+    const theirs = (await channel.read({ signal })).subarray()
+    awaited = 'proof'
+    return await prove(channel, side, theirs, signal)
+  } catch (error) {
+    if (side.role === 'responder' || signal.aborted || !isEnd(error)) throw error
+    throw new TurnedAway(awaited, error)
+  }
+}
+
+async function prove(
+  channel: HandshakeChannel,
+  side: HandshakeSide,
+  theirs: Uint8Array,
+  signal: AbortSignal,
+): Promise<Handshake> {
   const hello = decodeHello(theirs)
   const proofs = new Proofs(side, theirs)
   if (side.role === 'initiator') {
@@ -63,6 +94,12 @@ export async function shakeHands(
   if (key === undefined) throw notProved()
   await channel.write(proofs.of('responder', key), { signal })
   return { hello, key }
+}
+
+/** Of the connection, as libp2p and the system call it; not a message that is too long. */
+function isEnd(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return ENDS.has(error.name) || ('code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE'))
 }
 
 function notProved(): ShoalError {

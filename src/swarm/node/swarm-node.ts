@@ -16,7 +16,7 @@ import type { Logger } from '../../util/logger.ts'
 import { linkSignals } from '../../util/signals.ts'
 import type { Identity } from '../membership/identity.ts'
 import { MemberTable } from '../membership/member-table.ts'
-import { membershipEncrypter, type Refusal } from '../membership/membership-encrypter.ts'
+import { membershipEncrypter } from '../membership/membership-encrypter.ts'
 import {
   DEFAULT_PORT,
   formatMultiaddr,
@@ -25,6 +25,7 @@ import {
   parseMultiaddr,
   withoutId,
 } from '../membership/peer-address.ts'
+import { type Refusal, Refusals } from '../membership/refusals.ts'
 import { SignerKeys } from '../membership/signer-keys.ts'
 import { OPEN_KEY, type SwarmKey } from '../membership/swarm-secret.ts'
 import type { Member, MemberEvents, Members, OwnLane } from '../swarm-ports.ts'
@@ -80,7 +81,7 @@ export class SwarmNode implements Members {
   readonly #members: MemberTable
   readonly #records: RecordStore
   readonly #handlers = new Map<string, (stream: Stream, member: Member) => void>()
-  readonly #refusals: Record<Refusal, number> = { 'not-allowed': 0, 'wrong-secret': 0, malformed: 0, failed: 0 }
+  readonly #refusals: Refusals
   readonly #allowPeers: ReadonlySet<string>
   readonly #bootstrap: Bootstrap
   readonly #exchange: MemberExchange
@@ -98,6 +99,7 @@ export class SwarmNode implements Members {
     this.#components = components
     this.#init = init
     this.#log = log
+    this.#refusals = new Refusals({ log, clock })
     this.#keys = init.keys
     this.#allowPeers = new Set(init.allowPeers)
     this.self = peerIdFromPrivateKey(identity).toString()
@@ -151,9 +153,9 @@ export class SwarmNode implements Members {
     return this.#members.connected
   }
 
-  /** Peers turned away since the start, by reason. */
+  /** Handshakes that came to nothing since the start, by reason. */
   get refusals(): Readonly<Record<Refusal, number>> {
-    return this.#refusals
+    return this.#refusals.counts
   }
 
   /** Where the peer says that it listens, `host:port`; undefined until it did. */
@@ -173,19 +175,16 @@ export class SwarmNode implements Members {
 
   /** @throws the socket's error when the address cannot be bound */
   async start(): Promise<void> {
-    const { log, clock, identity, ownLane } = this.#components
+    const { clock, identity, ownLane } = this.#components
     const { version, zone, timing } = this.#init
     const encrypter = membershipEncrypter(
       {
-        log,
         clock,
         ownLane,
         keys: () => (this.#keys.length > 0 ? this.#keys : [OPEN_KEY]),
         mayJoin: (id) => this.#mayJoin(id),
         admit: (peer) => this.#members.admit(peer),
-        refused: (why) => {
-          this.#refusals[why] += 1
-        },
+        refusals: this.#refusals,
       },
       { version, zone, helloMs: timing.helloMs },
     )

@@ -41,7 +41,7 @@ function setUp() {
     {
       origin: origin as unknown as Origin,
       repositories: new MemoryRepositoryIndex(),
-      outages: new Outages({ clock }, { patienceMs: 1_000 }),
+      outages: new Outages({ origin: { hasLiveMirror: () => false }, clock }, { patienceMs: 1_000 }),
       peers: new PeerKnowledge({ swarm: noSwarm, clock, log: silentLog }),
       clock,
       log: silentLog,

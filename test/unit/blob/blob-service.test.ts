@@ -25,7 +25,7 @@ const DENIED = new ShoalError('DENIED', 'no')
 const { signal } = new AbortController()
 
 /** An origin with one blob. */
-class FakeOrigin implements Pick<Origin, 'identity' | 'checkBlob' | 'blobSource'> {
+class FakeOrigin implements Pick<Origin, 'identity' | 'hasLiveMirror' | 'checkBlob' | 'blobSource'> {
   readonly sources: FakeSource[] = []
   readonly faults: Partial<Faults> = {}
   heads = 0
@@ -34,6 +34,10 @@ class FakeOrigin implements Pick<Origin, 'identity' | 'checkBlob' | 'blobSource'
 
   identity(): ReturnType<Origin['identity']> {
     return { key: 'anonymous', kind: 'anonymous' }
+  }
+
+  hasLiveMirror(): boolean {
+    return false
   }
 
   async checkBlob(_scope: Scope, _digest: Digest, options: Abortable): Promise<number> {
@@ -66,7 +70,7 @@ function setUp() {
   const store = new MemoryBlobStore({ clock: Date.now }, { quotaBytes: 2 ** 30 })
   const repositories = new MemoryRepositoryIndex()
   const port = origin as unknown as Origin
-  const outages = new Outages({ clock: Date.now }, { patienceMs: 1_000 })
+  const outages = new Outages({ origin: port, clock: Date.now }, { patienceMs: 1_000 })
   const peers = new PeerKnowledge({ swarm, clock: Date.now, log: silentLog })
   const access = new Access(
     { origin: port, repositories, outages, peers, clock: Date.now, log: silentLog },

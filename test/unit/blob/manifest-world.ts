@@ -74,7 +74,7 @@ export function manifestWorld(init: { shareTags?: boolean; headStartMs?: number;
   const repositories = new MemoryRepositoryIndex()
   const store = new MemoryBlobStore({ clock }, { quotaBytes: 1e9 })
   const peers = new PeerKnowledge({ swarm, clock, log: silentLog })
-  const outages = new Outages({ clock }, { patienceMs: 10_000 })
+  const outages = new Outages({ origin, clock }, { patienceMs: 10_000 })
   const access = new Access(
     { origin, repositories, outages, peers, clock, log: silentLog },
     { rememberMs: 1_000, outageMs: DAY_MS, trusted: new Set(trusted) },

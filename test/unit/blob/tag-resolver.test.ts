@@ -139,4 +139,13 @@ describe('time to an answer about a tag', () => {
     await vi.advanceTimersByTimeAsync(0)
     expect(await manifests.head(scopeOf(), { tag: 'v1' }, never)).toMatchObject({ digest: NEW.digest })
   })
+
+  it('is asked of a mirror that answers, though the registry itself was out just now', async () => {
+    const { digestOfTag, publish, manifests, origin } = await agentThatSawOld()
+    publish(NEW, 'v1')
+    await codeOf(manifests.head(scopeOf(), { tag: 'misspelt' }, never))
+    expect(await digestOfTag()).toBe(OLD.digest)
+    origin.liveMirror = true
+    expect(await digestOfTag()).toBe(NEW.digest)
+  })
 })

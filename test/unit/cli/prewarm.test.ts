@@ -116,7 +116,7 @@ describe('shoal prewarm', () => {
       'app:v1: was here cdcdcdcdcdcd',
       'app:v1: done, 4 MiB in 2 s, 100 % from registries',
       'app:v1: 10.0.0.2:1 (00000001) done, 4 MiB, all was there',
-      '1 of 1 images are here, 1 of 1 other hosts have it.',
+      '1 of 1 image is here, 1 of 1 other host has it.',
       '',
     ])
   })
@@ -126,7 +126,7 @@ describe('shoal prewarm', () => {
     expect(out.split('\n')).toEqual([
       'app:v1: done, 4 MiB in 2 s, 100 % from registries',
       'app:v1: 10.0.0.2:1 (00000001) done, 4 MiB, all was there',
-      '1 of 1 images are here, 1 of 1 other hosts have it.',
+      '1 of 1 image is here, 1 of 1 other host has it.',
       '',
     ])
     expect(err).toMatch(/app:v1 +━+─+ {3}25 % {2}1 MiB of 4 MiB +1 MiB\/s +3 s left/)
@@ -137,8 +137,8 @@ describe('shoal prewarm', () => {
   })
 
   it.each([
-    [{ ok: true, failedImages: 0 }, '1 of 1 images are here, no other host is connected.'],
-    [{ ok: false, failedImages: 1, unknownImages: 1 }, '0 of 1 images are here, no other host was asked.'],
+    [{ ok: true, failedImages: 0 }, '1 of 1 image is here, no other host is connected.'],
+    [{ ok: false, failedImages: 1, unknownImages: 1 }, '0 of 1 image is here, no other host was asked.'],
   ])('says why no other host has it when they were meant too: %j', async (end, summary) => {
     const done = { type: 'done', images: 1, hosts: 0, failedHosts: 0, ...end } as const
     const { out, outcome } = await run([done], { hosts: 8 })
@@ -175,7 +175,7 @@ describe('shoal prewarm', () => {
       { type: 'done', ok: false, images: 1, failedImages: 1, hosts: 1, failedHosts: 1 },
     ])
     expect(out).toContain(`app:v1: failed ${OTHER}: gone ?[2J`)
-    expect(out).toContain('app:v1: failed: 1 layers')
+    expect(out).toContain('app:v1: failed: 1 layer')
     expect(out).toContain('a (p) failed: no')
     expect(outcome).toBeInstanceOf(CliError)
     expect(outcome).toMatchObject({ exitCode: 1 })

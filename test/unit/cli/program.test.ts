@@ -5,8 +5,11 @@ import { type AgentOptions, type CliComponents, runCli } from '../../../src/cli/
 import { parseConfig } from '../../../src/config.ts'
 import { ShoalError } from '../../../src/errors.ts'
 import { AdminServer } from '../../../src/facade/admin-server.ts'
+import { parseDigest } from '../../../src/oci/digest.ts'
+import { startFacade } from '../../fakes/facade-fixture.ts'
 import { FakeAdminBackend, STATUS } from '../../fakes/fake-admin-backend.ts'
 import { FakeLogger } from '../../fakes/fake-logger.ts'
+import { FakePullServices } from '../../fakes/fake-pull-services.ts'
 
 const A = `sha256:${'aa'.repeat(32)}`
 const AB = `sha256:${'ab'.repeat(32)}`
@@ -19,6 +22,11 @@ const blob = (digest: string, size: number) => ({
   pinned: size > 2_000,
 })
 
+const nothingIsAsked = new FakePullServices({
+  blob: () => expect.unreachable(),
+  manifest: { digest: parseDigest(A), mediaType: '', size: 0, bytes: Buffer.alloc(0), stale: undefined },
+  list: { contentType: undefined, link: undefined, filtersApplied: undefined, body: Buffer.alloc(0) },
+})
 const backend = new FakeAdminBackend()
 const server = new AdminServer(
   { backend, metrics: { contentType: 'text/plain', text: async () => '' }, log: new FakeLogger() },
@@ -142,6 +150,15 @@ describe('a command that asks an agent', () => {
     other.close()
   })
 
+  it.each([['status'], ['gc']])('says that the mirror is no admin listener (%s)', async (command) => {
+    await using mirror = await startFacade(nothingIsAsked)
+    const base = `http://127.0.0.1:${mirror.port}`
+    expect(await run([command, '--admin', base])).toMatchObject({
+      code: 1,
+      err: `shoal: a mirror or a registry answers at ${base}, no admin listener: an agent's admin listener is usually on port 5053\n`,
+    })
+  })
+
   it('looks on loopback when the agent listens everywhere', async () => {
     expect((await run(['status'], { adminAddress: () => ({ host: '0.0.0.0', port }) })).code).toBe(0)
   })
@@ -173,6 +190,21 @@ it('status says when blobs are not kept', async () => {
   expect((await run(['status'])).out).not.toContain('not kept')
   backend.current = { ...STATUS, store: { ...STATUS.store, writable: false } }
   expect((await run(['status'])).out).toContain('not kept')
+})
+
+it('status says of one peer that it is one', async () => {
+  backend.current = { ...STATUS, swarm: { id: 'own', connected: 1, banned: 0 } }
+  expect((await run(['status'])).out).toContain('Swarm      1 peer connected\n')
+})
+
+it('status says why nothing is stored', async () => {
+  const unusable = 'store.dir: the data directory /proc/x cannot be used: ENOENT'
+  backend.current = {
+    ...STATUS,
+    store: { dir: '/proc/x', blobs: 0, bytes: 0, quotaBytes: 0, writable: false, unusable },
+  }
+  const { out } = await run(['status'])
+  expect(out).toContain(`Store      none: ${unusable}\nBlobs      nothing is stored: all are passed through\n`)
 })
 
 it('status says when there is no swarm', async () => {
@@ -239,6 +271,21 @@ describe('peers', () => {
     expect((await run(['peers'])).out).toBe('No other agents.\n')
   })
 
+  it.each([
+    ['nobody was ever', () => []],
+    ['nobody is', () => [peer('Gone3333', { isConnected: false, bytesPerSecond: 1024 })]],
+  ])('points to the doctor when %s connected though addresses are configured', async (_, peers) => {
+    backend.known = { peers: peers(), bans: [], bootstrap: 2 }
+    const { out } = await run(['peers'])
+    expect(out).toContain('though swarm.bootstrap is set: see `shoal doctor`')
+    expect(out).not.toContain('1 KiB/s')
+  })
+
+  it('does not point to the doctor when somebody is connected', async () => {
+    backend.known = { peers: [peer('Here4444')], bans: [], bootstrap: 2 }
+    expect((await run(['peers'])).out).not.toContain('doctor')
+  })
+
   it('hands nothing on to the terminal that a peer said', async () => {
     const evil = '\u001b[2J\u009b\nDONE'
     backend.known = { peers: [peer(evil, { zone: evil, version: evil, address: evil })], bans: [] }
@@ -258,13 +305,13 @@ it('blobs lists them, and as JSON', async () => {
 })
 
 it('gc says what it removed', async () => {
-  expect((await run(['gc'])).out).toContain('Removed 1 blobs (2 KiB)')
+  expect((await run(['gc'])).out).toContain('Removed 1 blob (2 KiB)')
   expect(JSON.parse((await run(['gc', '--json'])).out)).toMatchObject({ removedBlobs: 1 })
 })
 
 describe('verify', () => {
   it('ends with 0 when all blobs are good', async () => {
-    expect(await run(['verify'])).toMatchObject({ code: 0, out: '1 blobs, 1 KiB, checked in 2 s: 0 bad\n' })
+    expect(await run(['verify'])).toMatchObject({ code: 0, out: '1 blob, 1 KiB, checked in 2 s: 0 bad\n' })
     expect(
       (await run(['verify', '--json'])).out
         .trim()

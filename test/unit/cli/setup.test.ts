@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SetupConfig } from '../../../src/cli/commands/setup.ts'
-import { runCli } from '../../../src/cli/program.ts'
+import { type CliComponents, runCli } from '../../../src/cli/program.ts'
 import { ShoalError } from '../../../src/errors.ts'
 
 const unused = (): never => {
@@ -15,8 +15,10 @@ const BEFORE = '{ "debug": true }\n'
 
 let root: string
 let config: SetupConfig
+let problem: NonNullable<CliComponents['agentProblem']>
 
 beforeEach(async () => {
+  problem = async () => undefined
   root = await mkdtemp(join(tmpdir(), 'shoal-cli-setup-'))
   mkdirSync(join(root, 'etc/docker'), { recursive: true })
   writeFileSync(join(root, 'etc/docker/daemon.json'), BEFORE)
@@ -30,6 +32,7 @@ async function run(...args: string[]) {
   const components = {
     ...UNUSED,
     setupConfig: () => config,
+    agentProblem: problem,
     stdout: (text: string) => {
       out += text
     },
@@ -105,6 +108,31 @@ describe('shoal setup', () => {
       'location = "docker.io"',
       'location = "m.example"',
     ])
+  })
+
+  it('warns that no agent answers where the client will ask, and only then', async () => {
+    const asked: string[] = []
+    problem = async ({ url }, { root: below }) => {
+      asked.push(`${url} ${below}`)
+      return 'Warning: no agent.'
+    }
+    expect(await run('docker')).toMatchObject({ code: 0, out: expect.stringMatching(/\nWarning: no agent\.\n/) })
+    expect(asked).toEqual([`http://127.0.0.1:5050 ${root}`])
+    expect((await run('docker', '--print')).out).not.toContain('Warning')
+    expect((await run('docker', '--undo')).out).not.toContain('Warning')
+    expect(asked).toHaveLength(1)
+  })
+
+  it('restarts on request though no file is changed, also after an undo', async () => {
+    await run('containerd')
+    const impossible = { code: 1, err: 'shoal: systemd does not run containerd here: restart it by hand.\n' }
+    expect(await run('containerd', '--restart')).toMatchObject({
+      ...impossible,
+      out: expect.stringContaining('containerd was set up already.\n'),
+    })
+    await run('containerd', '--undo')
+    expect(await run('containerd', '--undo', '--restart')).toMatchObject(impossible)
+    expect((await run('podman', '--restart')).out).toContain('podman is no daemon: there is nothing to restart.')
   })
 
   it('ends with 1 when a daemon that should be restarted can not be', async () => {

@@ -159,8 +159,10 @@ describe('swarm', () => {
 
   it('is well when others are connected, and says when somebody comes with another secret', async () => {
     expect(await check()).toMatchObject({ state: 'ok' })
-    diagnosis = { now: 0, swarm: swarmWith({ refusals: { 'wrong-secret': 4 } }) }
-    expect(await check()).toMatchObject({ state: 'warn', text: expect.stringContaining('another secret') })
+    for (const reason of ['wrong-secret', 'secret-refused']) {
+      diagnosis = { now: 0, swarm: swarmWith({ refusals: { [reason]: 4 } }) }
+      expect(await check()).toMatchObject({ state: 'warn', text: expect.stringContaining('another secret') })
+    }
   })
 
   it('is likely to have another secret when hosts answer and nobody is a member', async () => {

@@ -53,6 +53,9 @@ describe('ClientDaemon', () => {
     const child = await start('other')
     const outcome = await daemonOf('docker').reload({ signal })
     expect(outcome).toMatchObject({ done: false, failed: false })
+    expect(outcome.message).toContain(
+      `dockerd was not found (by /run/docker.pid and /var/run/docker.pid below ${root})`,
+    )
     expect(child.output).not.toContain('hup')
   })
 

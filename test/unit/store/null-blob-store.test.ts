@@ -6,7 +6,8 @@ import { NullBlobStore } from '../../../src/store/null-blob-store.ts'
 const DIGEST = digestOf('sha256', 'a'.repeat(64))
 
 it('holds nothing and takes nothing', async () => {
-  await using store = new NullBlobStore()
+  await using store = new NullBlobStore(new Error('cannot be used', { cause: new Error('no such file') }))
+  expect(store.unusable).toBe('cannot be used: no such file')
   const port: BlobStore = store
   await store.start()
   expect(port.stat(DIGEST)).toBeUndefined()

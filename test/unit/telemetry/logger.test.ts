@@ -58,6 +58,24 @@ describe('createLogger', () => {
     expect(lines.join()).not.toContain('s3cret')
   })
 
+  it.each([
+    ['no', 'a mistake of the host', Object.assign(new Error('no such file'), { code: 'ENOENT' }), false],
+    ['no', 'a deadline', new DOMException('deadline passed', 'TimeoutError'), false],
+    ['the', 'a bug', Object.assign(new TypeError('no string'), { code: 'ERR_INVALID_ARG_TYPE' }), true],
+  ])('shows %s stack of %s behind an error of ours', (_, _what, cause, hasStack) => {
+    const { log, last } = collect()
+    log.warn({ err: new ShoalError('STORE_FAILED', 'cannot be used', { cause }) }, 'x')
+    const { stack, cause: told } = last().err as { stack?: string; cause: { stack?: string } }
+    expect(stack).toBeUndefined()
+    expect(told.stack !== undefined).toBe(hasStack)
+  })
+
+  it('shows the stack of an error that is not ours', () => {
+    const { log, last } = collect()
+    log.error({ err: Object.assign(new Error('broken pipe'), { code: 'EPIPE' }) }, 'x')
+    expect(last().err).toMatchObject({ code: 'EPIPE', stack: expect.any(String) })
+  })
+
   it('ends with a chain of causes that goes in a circle', () => {
     const { log, lines } = collect()
     const err = new Error('a')
