@@ -100,6 +100,8 @@ export interface LaneAnswer {
 
 /** Asks peers for bytes. Implemented by `LaneClient`. */
 export interface Lane {
+  /** The peer is about to be asked: a connection is opened meanwhile if there is none. */
+  prepare(peer: string): void
   /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED */
   fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer>
 }

@@ -94,6 +94,8 @@ export class WorldAgent implements Lane, ProviderDirectory {
     this.#world.providers.get(key)?.delete(this.id)
   }
 
+  prepare(): void {}
+
   async fetch(peer: string, request: LaneRequest, { signal }: { signal: AbortSignal }): Promise<LaneAnswer> {
     await turn()
     signal.throwIfAborted()

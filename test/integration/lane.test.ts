@@ -62,6 +62,25 @@ it('sends many requests over few connections', async (context) => {
   expect(scripted.connections).toBe(3)
 })
 
+it('has a connection ready that was prepared, for the first request as for those that come meanwhile', async (context) => {
+  const scripted = await scriptedLane(context, (socket) =>
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1'),
+  )
+  const { client, members } = startClient(context, { connectionsPerPeer: 3 })
+  members.add(SERVER, scripted.lane)
+  client.prepare(SERVER)
+  client.prepare(SERVER)
+  await vi.waitFor(() => expect(client.connections).toBe(1))
+  await collect(client, laneRequest(ANY_DIGEST))
+  client.prepare(SERVER)
+  expect([scripted.connections, scripted.requests.length]).toEqual([1, 1])
+  client.drop(SERVER)
+  client.prepare(SERVER)
+  await Promise.all(Array.from({ length: 6 }, () => collect(client, laneRequest(ANY_DIGEST))))
+  expect(scripted.requests).toHaveLength(7)
+  expect(scripted.connections).toBeLessThanOrEqual(4)
+})
+
 it('reads no faster than the reader of the body', async (context) => {
   const serving = await startServer(context)
   const asking = startClient(context)

@@ -57,6 +57,8 @@ const ANSWERS = 2
 /** Of those who hold the record of a key, so many are asked: that they all have come only since it was made is not likely. */
 const ASKED_MEMBERS = 3
 const GET_PROVIDERS = 'GET_PROVIDERS'
+/** What is new waits so long: layers of one image are told together, and a reader has its first bytes before the processor is at this. */
+const GATHER_MS = 150
 /** It belongs to no walk. */
 const NO_PATH = { index: 0, queued: 0, running: 0, total: 0 }
 
@@ -89,6 +91,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
   #unsubscribe = (): void => {}
   readonly #settleMs: number
   #timer: NodeJS.Timeout | undefined
+  #gathering: NodeJS.Timeout | undefined
   #settling: NodeJS.Timeout | undefined
   /** Members that came or went. */
   #turnover = 0
@@ -119,6 +122,7 @@ export class DhtProviderDirectory implements ProviderDirectory {
     this.#unsubscribe()
     this.#stopping.abort()
     clearTimeout(this.#timer)
+    clearTimeout(this.#gathering)
     clearTimeout(this.#settling)
     await Promise.all(this.#running)
   }
@@ -153,7 +157,10 @@ export class DhtProviderDirectory implements ProviderDirectory {
 
   announce(key: Digest): void {
     if (cidOf(key) === undefined || !this.#queue.add(key)) return
-    this.#announceNext()
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined
+      this.#announceNext()
+    }, GATHER_MS).unref()
   }
 
   /** Others forget it when its record expires. */

@@ -31,6 +31,8 @@ const ANSWER_MS = 2_000
  * moment nobody has anything, and with more than `MAX_ASKED` of them each would give up one for the other without end.
  */
 const NOTHING_MS = 2_000
+/** With so many a connection is opened as soon as they say that they have something: they are asked first. */
+const PREPARED = 2
 
 export interface BlobInterestComponents {
   readonly self: string
@@ -47,6 +49,8 @@ export interface BlobInterestComponents {
   /** The peer sent wrong bytes which it may have taken for good on the word of a signer that does not count here. */
   readonly misled: (peer: string) => void
   readonly source: (peer: string) => RemoteBlobComponents
+  /** The peer will be asked for bytes. */
+  readonly prepare: (peer: string) => void
   readonly clock: Clock
   /** Peers that are said to want it too. */
   readonly suggested: (peers: readonly string[]) => void
@@ -274,6 +278,7 @@ export class BlobInterest {
   #have(peer: string, asked: Asked, { size, bits }: HaveMessage): void {
     if (asked.state instanceof RemoteBlob && asked.state.size !== size) this.#end(asked, 'none')
     const isKnown = asked.state instanceof RemoteBlob
+    if (!isKnown && this.providers < PREPARED) this.#components.prepare(peer)
     const remote =
       asked.state instanceof RemoteBlob
         ? asked.state

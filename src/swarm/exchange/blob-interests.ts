@@ -129,6 +129,7 @@ export class BlobInterests {
             peer,
             new ShoalError('PEER_MISBEHAVED', 'wrong bytes on the word of a peer that does not count'),
           ),
+        prepare: (peer) => lane.prepare(peer),
         source: (peer) => ({
           lane,
           report: (conduct) => {

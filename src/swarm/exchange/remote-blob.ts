@@ -7,7 +7,7 @@ import type { BlobKey } from '../protocol/wire-messages.ts'
 import type { Lane } from '../swarm-ports.ts'
 
 export interface RemoteBlobComponents {
-  readonly lane: Lane
+  readonly lane: Pick<Lane, 'fetch'>
   readonly report: (conduct: Conduct) => void
 }
 

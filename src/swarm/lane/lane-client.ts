@@ -123,6 +123,10 @@ export class LaneClient implements Lane {
     peer?.pool.close(unavailable(id, 'the peer was dropped'))
   }
 
+  prepare(peer: string): void {
+    if (!this.#stopping.signal.aborted) void this.#peer(peer).pool.prepare(this.#stopping)
+  }
+
   fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer> {
     const { tracer = noTracer } = this.#components
     const { digest, range } = request

@@ -48,6 +48,13 @@ export class LanePool {
     }
   }
 
+  /** Has one opened for the first request, if there is none. Whoever asks hears of what goes wrong. Never throws. */
+  async prepare(options: Abortable): Promise<void> {
+    if (this.#closedBy !== undefined || !this.isEmpty) return
+    const connection = await this.#open(options).catch(() => undefined)
+    if (connection?.isClosed === false) this.onFree(connection)
+  }
+
   onFree(connection: LaneConnection): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#free.push(connection)

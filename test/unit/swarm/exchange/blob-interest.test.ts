@@ -27,6 +27,7 @@ function interestIn(
       isKnown: () => true,
       isFalse: () => false,
       misled: nothing,
+      prepare: nothing,
       source: () => ({ lane: { fetch: () => Promise.reject(new Error('not asked')) }, report: nothing }),
       clock: () => 0,
       suggested: nothing,
@@ -90,4 +91,17 @@ it('gives up nobody who has nothing yet for another who may have nothing either,
   now = 3_000
   expect(interest.ask('another')).toBe(true)
   expect(sent.slice(-2)).toEqual(['unwant p1', 'want another'])
+})
+
+it('prepares for asking the first that have something, once each', () => {
+  const prepared: string[] = []
+  const interest = interestIn(new Map(), { prepare: (peer) => void prepared.push(peer) })
+  for (const peer of ['a', 'b', 'c', 'd']) interest.ask(peer)
+  const have = (peer: string): void => {
+    const size = blob.bytes.length
+    void interest.message(peer, { type: 'have', digest: blob.digest, registry, size, bits: undefined, statements: [] })
+  }
+  void interest.message('a', { type: 'none', digest: blob.digest, registry })
+  for (const peer of ['b', 'b', 'c', 'd']) have(peer)
+  expect(prepared).toEqual(['b', 'c'])
 })
