@@ -38,6 +38,7 @@ const MEANINGS = {
 
   PEER_UNAVAILABLE: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
   PEER_BUSY: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
+  PEER_PUTS_OFF: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
   PEER_CROWDED: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'peer' },
   PEER_LACKS: { oci: 'BLOB_UNKNOWN', status: 404, retryable: false, fault: 'peer' },
   PEER_MISBEHAVED: { oci: 'UNAVAILABLE', status: 502, retryable: false, fault: 'peer' },

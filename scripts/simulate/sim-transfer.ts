@@ -51,6 +51,7 @@ const ORIGIN: ChunkSource = {
 /** Of so many calls of the policy one is timed. */
 const SAMPLED = 64
 const BUSY = new ShoalError('PEER_BUSY', 'too many requests')
+const PUTS_OFF = new ShoalError('PEER_PUTS_OFF', 'others have been asking for longer')
 const CROWDED = new ShoalError('PEER_CROWDED', 'it is given to others')
 
 interface Running {
@@ -427,30 +428,34 @@ export class SimTransfer implements SimContent {
   #takeTurn(running: Running, peer: SimHost, bytes: number): void {
     const { network, events } = this.#world
     running.isWaiting = true
+    let isPutOff = true
     let isRefused = false
     let giveBack: (() => void) | undefined
+    const leave = (): void => {
+      giveBack?.()
+      leavePlace?.()
+    }
     const leavePlace = peer.precedence.take(this.#host.id, () => {
+      isPutOff = false
       giveBack = peer.turns.take(`${this.#layer.index} ${running.first}`, this.#host.id, () => {
         running.isWaiting = false
-        events.after(Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs), () => giveBack?.())
+        events.after(Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs), leave)
         if (!running.isOver) running.flow = network.start(peer.port, this.#host.port, bytes, this.#flowEvents(running))
       })
       isRefused = giveBack === undefined
     })
-    const leave = (): void => {
-      giveBack?.()
-      leavePlace()
-    }
     const release = running.release
     running.release = () => {
       leave()
       release()
     }
     if (!running.isWaiting) return
-    events.after(isRefused ? 0 : LANE_TURNS.waitMs, () => {
+    events.after(isRefused || leavePlace === undefined ? 0 : LANE_TURNS.waitMs, () => {
       if (!running.isWaiting || running.isOver) return
       leave()
-      events.after(network.delay(peer.port, this.#host.port), () => this.#refused(running, CROWDED))
+      events.after(network.delay(peer.port, this.#host.port), () =>
+        this.#refused(running, isPutOff ? PUTS_OFF : CROWDED),
+      )
     })
   }
 

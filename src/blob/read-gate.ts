@@ -64,6 +64,7 @@ export class ReadGate {
   /** Undefined while the blob is on its way; without an error, all of it may be read. */
   #end: { readonly error?: ShoalError } | undefined
   #anythingRead = false
+  #hadReader = false
   /** First bytes of the blob as the origin sent them, in memory, so that no reader waits for its first chunk to get anything. */
   readonly #head: Uint8Array[] = []
   #headBytes = 0
@@ -83,18 +84,24 @@ export class ReadGate {
     return this.#audiences.size > 0
   }
 
-  /** Chunks that readers wait for, the longest waiting first. Before anybody has read, the first one: readers are being admitted meanwhile. */
+  /** Chunks that readers wait for, the longest waiting first. Before anybody has read, the first one: a reader is being admitted meanwhile. */
   wanted(): WantedChunk[] {
     const { partial, clock } = this.#components
     const now = clock()
-    if (this.#waiters.size === 0 && !this.#anythingRead) return [{ chunk: 0, waitedMs: 0 }]
+    if (this.#waiters.size === 0 && this.#isBeforeReading) return [{ chunk: 0, waitedMs: 0 }]
     return [...this.#waiters].map(({ position, since }) => ({
       chunk: chunkAt(partial.plan, position),
       waitedMs: now - since,
     }))
   }
 
+  get #isBeforeReading(): boolean {
+    const isForgotten = this.#hadReader && !this.hasReaders
+    return !this.#anythingRead && !isForgotten && this.#components.chunks.of(0) === 'absent'
+  }
+
   open(): GateReader {
+    this.#hadReader = true
     const audience: Audience = { seen: new Set(), doubted: new Map(), sawHead: false, error: undefined }
     this.#audiences.add(audience)
     return {

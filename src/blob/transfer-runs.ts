@@ -353,7 +353,7 @@ export class TransferRuns {
       this.#components.events.failed(error)
       return
     }
-    if (!hasCode(error, 'PEER_CROWDED'))
+    if (!hasCode(error, 'PEER_CROWDED', 'PEER_PUTS_OFF'))
       this.#components.log.warn(
         { digest: this.#components.partial.digest, source: run.source.source.id, chunk: run.next, err: error },
         'a source failed in the middle of a blob',

@@ -22,6 +22,8 @@ const CROWDED_MS = 500
 const MAX_CROWDED = { ofChunk: 12, inRow: 24 } as const
 /** Failures in a row without a chunk gained after which a peer is left. */
 const MAX_FAILURES = 2
+/** A peer that serves others before for so long, and brings nothing, is left. */
+const MAX_PUT_OFF_MS = 60_000
 /**
  * Chunks of a peer that may be asked for or wait for their check, beside as many as it brought that were good: so much is lost
  * by a peer that gives nothing but wrong bytes.
@@ -44,6 +46,8 @@ export class TransferSource {
   /** Requests to it that are no runs. */
   #besides = 0
   #restUntil = 0
+  /** Since when it has brought nothing and served others before. */
+  #putOffSince: number | undefined
   #late = 0
   #stalls = 0
   #failures = 0
@@ -125,6 +129,7 @@ export class TransferSource {
 
   /** A run has brought something. */
   brought(bytes: number, ms: number): void {
+    this.#putOffSince = undefined
     const rate = (bytes * 1_000) / Math.max(this.peer === undefined ? MIN_ORIGIN_RUN_MS : 1, ms)
     this.#bytesReceived += bytes
     this.#bytesPerSecond =
@@ -208,6 +213,10 @@ export class TransferSource {
       this.#wasCrowded(from, now, error)
       return
     }
+    if (hasCode(error, 'PEER_PUTS_OFF')) {
+      this.#wasPutOff(now, error)
+      return
+    }
     const isResting = this.#restUntil > now
     this.rests(now)
     if (hasCode(error, 'PEER_BUSY')) {
@@ -224,6 +233,13 @@ export class TransferSource {
     this.peer.report({ type: 'failed' })
     this.#failures = gained ? 0 : this.#failures + 1
     if (this.#failures >= MAX_FAILURES || hasCode(error, 'PEER_MISBEHAVED', 'DIGEST_MISMATCH')) this.error = error
+  }
+
+  /** It is not to blame, and whoever is served before has it soon. */
+  #wasPutOff(now: number, error: ShoalError): void {
+    this.#restUntil = Math.max(this.#restUntil, now + CROWDED_MS)
+    this.#putOffSince ??= now
+    if (now - this.#putOffSince >= MAX_PUT_OFF_MS) this.error = error
   }
 
   #wasCrowded(index: number, now: number, error: ShoalError): void {

@@ -104,6 +104,8 @@ export class RegistryRequester {
     const failures: { mirror: RegistryEndpoint; error: unknown }[] = []
     for (const [index, endpoint] of servers.entries()) {
       if (options.mirrorsOnly === true && !endpoint.mirror) break
+      // one that is silent would take the patience for all of them
+      if (options.mirrorsOnly === true && this.#failingMirrors.has(endpoint)) continue
       try {
         return await this.#askOne(endpoint, scope, question, consume, options)
       } catch (error) {

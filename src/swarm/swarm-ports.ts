@@ -102,7 +102,7 @@ export interface LaneAnswer {
 export interface Lane {
   /** The peer is about to be asked: a connection is opened meanwhile if there is none. */
   prepare(peer: string): void
-  /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED */
+  /** @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_PUTS_OFF, PEER_UNAVAILABLE, PEER_MISBEHAVED */
   fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer>
 }
 

@@ -268,6 +268,19 @@ describe('OriginClient with mirrors', () => {
     await mirrored.close()
   })
 
+  it('asks no mirror that failed, where mirrors alone are asked and another one answers', async () => {
+    await using silent = await FaultOrigin.start()
+    await using good = await FaultOrigin.start()
+    good.addManifest(name, 'v1', manifest, OCI_MANIFEST)
+    silent.inject({ fault: { kind: 'close' }, times: Infinity })
+    const mirrored = clientFor([origin], { settings: { plainHttp: true, mirrors: [silent.url, good.url] } })
+    await mirrored.resolveTag(scopeOf(origin), 'v1', always)
+    const before = silent.requests.length
+    await mirrored.resolveTag(scopeOf(origin), 'v1', { ...always, mirrorsOnly: true })
+    expect([before > 0, silent.requests.length - before]).toEqual([true, 0])
+    await mirrored.close()
+  })
+
   it('knows whether a mirror answered when it was asked last', async () => {
     await using mirror = await FaultOrigin.start()
     const mirrored = clientFor([origin], { settings: { plainHttp: true, mirrors: [mirror.url] } })

@@ -278,7 +278,7 @@ export class BlobInterest {
   #have(peer: string, asked: Asked, { size, bits }: HaveMessage): void {
     if (asked.state instanceof RemoteBlob && asked.state.size !== size) this.#end(asked, 'none')
     const isKnown = asked.state instanceof RemoteBlob
-    if (!isKnown && this.providers < PREPARED) this.#components.prepare(peer)
+    const isOneOfFew = this.providers < PREPARED
     const remote =
       asked.state instanceof RemoteBlob
         ? asked.state
@@ -286,6 +286,7 @@ export class BlobInterest {
     const grew = bits === undefined ? remote.chunks.fill() : remote.chunks.addAll(bits)
     if (remote.chunks.size === 0) asked.state = 'none'
     else asked.state = remote
+    if (grew && !isKnown && isOneOfFew) this.#components.prepare(peer)
     if (grew) this.#emit((events) => (isKnown ? events.gained(remote) : events.found(remote)))
     this.#components.answered()
   }

@@ -101,7 +101,8 @@ class SmallBlobFetch {
         this.#result.resolve(body)
       } else peer.report({ type: 'wrong-bytes', index: 0, bytes: length })
     } catch (error) {
-      const isFault = !this.#signal.aborted && !hasCode(error, 'PEER_BUSY', 'PEER_CROWDED', 'PEER_LACKS')
+      const isFault =
+        !this.#signal.aborted && !hasCode(error, 'PEER_BUSY', 'PEER_CROWDED', 'PEER_PUTS_OFF', 'PEER_LACKS')
       if (isFault) peer.report({ type: 'failed' })
     } finally {
       this.#running -= 1

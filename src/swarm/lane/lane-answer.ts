@@ -42,7 +42,7 @@ export function parseLaneHead(text: string): LaneHead | undefined {
 
 /**
  * The body that is to come.
- * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED
+ * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_PUTS_OFF, PEER_UNAVAILABLE, PEER_MISBEHAVED
  */
 export function readLaneHead(peer: string, head: LaneHead, request: LaneRequest): LaneBody {
   const { status, headers } = head
@@ -89,6 +89,8 @@ function refusal(peer: string, { status, headers }: LaneHead): ShoalError {
       return new ShoalError('PEER_LACKS', 'the peer does not have it', { detail })
     case 429:
     case 503: {
+      if (headers.get(CROWDED_HEADER) === 'peer')
+        return new ShoalError('PEER_PUTS_OFF', 'the peer serves others before', { detail })
       if (headers.has(CROWDED_HEADER))
         return new ShoalError('PEER_CROWDED', 'the peer gives this to others just now', { detail })
       const seconds = numberOf(headers.get('retry-after'))

@@ -55,9 +55,20 @@ const OUTCOMES: Partial<Record<ErrorCode, Parameters<SwarmMetrics['laneAsked']>[
   PEER_LACKS: 'lacked',
   PEER_BUSY: 'busy',
   PEER_CROWDED: 'busy',
+  PEER_PUTS_OFF: 'busy',
   PEER_UNAVAILABLE: 'unavailable',
   PEER_MISBEHAVED: 'misbehaved',
 }
+
+/** What callers hear as it is. */
+const TOLD = [
+  'PEER_UNAVAILABLE',
+  'PEER_MISBEHAVED',
+  'PEER_LACKS',
+  'PEER_BUSY',
+  'PEER_CROWDED',
+  'PEER_PUTS_OFF',
+] as const satisfies ErrorCode[]
 
 interface Peer {
   readonly pool: LanePool
@@ -124,7 +135,10 @@ export class LaneClient implements Lane {
   }
 
   prepare(peer: string): void {
-    if (!this.#stopping.signal.aborted) void this.#peer(peer).pool.prepare(this.#stopping)
+    if (this.#stopping.signal.aborted) return
+    void this.#peer(peer)
+      .pool.prepare(this.#stopping)
+      .finally(() => this.#forgetLeft(peer))
   }
 
   fetch(peer: string, request: LaneRequest, options: AskOptions): Promise<LaneAnswer> {
@@ -286,7 +300,7 @@ export class LaneClient implements Lane {
   }
 
   #toPeerError(peer: string, error: unknown): ShoalError {
-    if (hasCode(error, 'PEER_UNAVAILABLE', 'PEER_MISBEHAVED', 'PEER_LACKS', 'PEER_BUSY', 'PEER_CROWDED')) return error
+    if (hasCode(error, ...TOLD)) return error
     return unavailable(peer, 'the peer can not be reached', error)
   }
 }

@@ -117,7 +117,7 @@ export class LaneConnection implements LaneReceiver {
 
   /**
    * @param options.signal also ends the body
-   * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_UNAVAILABLE, PEER_MISBEHAVED, ABORTED
+   * @throws ShoalError PEER_LACKS, PEER_BUSY, PEER_CROWDED, PEER_PUTS_OFF, PEER_UNAVAILABLE, PEER_MISBEHAVED, ABORTED
    */
   async ask(request: LaneRequest, options: Abortable): Promise<Answer> {
     if (this.#state.name === 'closed') throw this.#state.error
@@ -190,7 +190,7 @@ export class LaneConnection implements LaneReceiver {
       const isWhole = head?.headers.get('content-length') === '0' && rest.length === 0
       if (
         isWhole &&
-        hasCode(error, 'PEER_LACKS', 'PEER_BUSY', 'PEER_CROWDED') &&
+        hasCode(error, 'PEER_LACKS', 'PEER_BUSY', 'PEER_CROWDED', 'PEER_PUTS_OFF') &&
         head?.headers.get('connection') !== 'close'
       ) {
         state.answer.reject(error)

@@ -1,11 +1,16 @@
 import type { Clock } from '../../util/clock.ts'
 
-/** While so many requests of peers that have asked for longer are given something, */
+/** While so many requests of peers that have asked for longer are given something, of which only so many of one peer count, */
 const MOST_OF_ELDERS = 3
+const MOST_OF_ELDER = 2
 /** so many of the others are, one for each peer. */
 const MOST_OF_OTHERS = 4
 /** Who began so much later has asked for less long, in milliseconds and as a share of its own time. */
 const LATER = { ms: 2_000, share: 0.1 } as const
+/** Who asks without end is no older than this. */
+const MOST_AGE_MS = 120_000
+/** More do not wait. */
+const MAX_WAITING = 16
 /** Who has not asked for so long begins anew. */
 const PAUSE_MS = 10_000
 const MAX_REMEMBERED = 1_024
@@ -28,11 +33,12 @@ export class LanePrecedence {
 
   /**
    * @param begin called when it may be given something, maybe at once
-   * @returns gives the place back, or the one among those who wait; to be called in any case, more than once does no harm
+   * @returns gives the place back, or the one among those who wait; to be called in any case, more than once does no harm. Undefined: too many wait
    */
-  take(peer: string, begin: () => void): () => void {
+  take(peer: string, begin: () => void): (() => void) | undefined {
     const request: Request = { peer, since: this.#asked(peer), begin }
     if (this.#mayBegin(request)) this.#start(request)
+    else if (this.#waiting.length >= MAX_WAITING) return undefined
     else {
       const before = this.#waiting.findLastIndex(({ since }) => since <= request.since)
       this.#waiting.splice(before + 1, 0, request)
@@ -57,15 +63,19 @@ export class LanePrecedence {
   }
 
   #mayBegin({ peer, since }: Request): boolean {
-    const elderSince = since - Math.max(LATER.ms, LATER.share * (this.#clock() - since))
-    let elders = 0
+    const now = this.#clock()
+    const age = Math.min(MOST_AGE_MS, now - since)
+    const elderAge = age + Math.max(LATER.ms, LATER.share * age)
+    const ofElder = new Map<string, number>()
     let others = 0
     let hasOne = false
     for (const other of this.#given) {
       if (other.peer === peer) hasOne = true
-      if (other.since < elderSince) elders += 1
-      else others += 1
+      if (Math.min(MOST_AGE_MS, now - other.since) > elderAge) {
+        ofElder.set(other.peer, Math.min(MOST_OF_ELDER, (ofElder.get(other.peer) ?? 0) + 1))
+      } else others += 1
     }
+    const elders = ofElder.values().reduce((sum, count) => sum + count, 0)
     return elders < MOST_OF_ELDERS || (!hasOne && others < MOST_OF_OTHERS)
   }
 

@@ -16,8 +16,12 @@ export const LANE_TLS = {
   ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
 } as const satisfies SecureContextOptions
 
-/** With a 429: what was asked for is being given to others, who will have it soon; anything else may be asked for. */
+/**
+ * With a 429. `range`: what was asked for is being given to others, who will have it soon; anything else may be asked for. `peer`: others have been asking for
+ * longer. Agents of earlier versions take it for `range`.
+ */
 export const CROWDED_HEADER = 'shoal-crowded'
+export type Crowded = 'range' | 'peer'
 
 const BLOBS = '/v1/blobs/'
 // A host with a port; registries are compared as text, so this only keeps out what can be none

@@ -5,7 +5,7 @@ import { hasCode } from '../../errors.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { LaneLoad } from './lane-load.ts'
 import { LanePrecedence } from './lane-precedence.ts'
-import { CROWDED_HEADER, formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
+import { CROWDED_HEADER, type Crowded, formatContentRange, parseLaneRange, parseLaneTarget } from './lane-protocol.ts'
 import type { LaneProgress, LaneSender } from './lane-sender.ts'
 import { LaneTurns } from './lane-turns.ts'
 
@@ -16,7 +16,13 @@ const RETRY_AFTER_SECONDS = '1'
  * So many are given the same chunk at once, and so long others wait for their turn: a peer that hears nothing for longer takes it for a stall.
  * Who takes more time than this, or than a slow link needs for it, keeps nobody else from it any longer.
  */
-export const LANE_TURNS = { most: 3, waitMs: 250, takesMs: 5_000, bytesPerMs: 256 } as const
+export const LANE_TURNS = {
+  most: 3,
+  waitMs: 250,
+  takesMs: 5_000,
+  bytesPerMs: 256,
+  mostBytes: 16 * 1024 * 1024,
+} as const
 
 /** `cut`: the body could not be completed, or the peer left. */
 export type LaneOutcome = 'served' | 'lacked' | 'busy' | 'refused' | 'cut'
@@ -72,37 +78,41 @@ export class LaneRoutes {
         return 'refused'
       }
       if (!isHere(blob, range ?? { start: 0, end: blob.size })) return lacking(response, 409)
-      using turn = await this.#turn(peer, blob, range, options)
-      if (turn === undefined) {
+      const turn = await this.#turn(peer, blob, range, options)
+      if (typeof turn === 'string') {
         if (options.signal.aborted) {
           response.destroy()
           return 'cut'
         }
-        refuse(response, 429, { [CROWDED_HEADER]: 'range' })
+        refuse(response, 429, { [CROWDED_HEADER]: turn })
         return 'busy'
       }
+      using _turn = turn
       return await this.#send(response, blob, target.registry, range, progress, options)
     } finally {
       leave()
     }
   }
 
-  /** @returns undefined when too many others are given it, or have been asking for longer */
+  /** @returns what stands in the way: too many others are given it, or have been asking for longer */
   async #turn(
     peer: string,
     blob: SharedBlob,
     range: ByteRange | undefined,
     { signal }: Abortable,
-  ): Promise<Disposable | undefined> {
+  ): Promise<Disposable | Crowded> {
     const plan = planChunks(blob.size)
     if (range === undefined || plan.count === 1) return { [Symbol.dispose]: () => {} }
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const what = `${blob.digest} ${chunkAt(plan, range.start)}`
+    let inTheWay: Crowded = 'peer'
     let giveBack: (() => void) | undefined
     const leavePlace = this.#precedence.take(peer, () => {
+      inTheWay = 'range'
       giveBack = this.#turns.take(what, peer, () => resolve(true))
       if (giveBack === undefined) resolve(false)
     })
+    if (leavePlace === undefined) return 'peer'
     const leave = (): void => {
       giveBack?.()
       leavePlace()
@@ -115,10 +125,10 @@ export class LaneRoutes {
     signal.removeEventListener('abort', onAbort)
     if (!isItsTurn) {
       leave()
-      return undefined
+      return inTheWay
     }
-    const mostMs = Math.max(LANE_TURNS.takesMs, (range.end - range.start) / LANE_TURNS.bytesPerMs)
-    const slow = setTimeout(() => giveBack?.(), mostMs).unref()
+    const bytes = Math.min(LANE_TURNS.mostBytes, range.end - range.start)
+    const slow = setTimeout(leave, Math.max(LANE_TURNS.takesMs, bytes / LANE_TURNS.bytesPerMs)).unref()
     return {
       [Symbol.dispose]: () => {
         clearTimeout(slow)

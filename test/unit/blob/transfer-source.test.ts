@@ -50,3 +50,20 @@ it('a peer that always gives to others does not count as having it, and is left'
   refuse(5, 1)
   expect(source.error).toBe(crowded)
 })
+
+it('a peer that serves others before rests for a moment, whatever is asked of it, and is left only after a minute without anything', () => {
+  const reported: string[] = []
+  const report = ({ type }: { readonly type: string }): void => void reported.push(type)
+  const peer: PeerSource = { ...ORIGIN, kind: 'peer', size: 10, has: () => true, report }
+  const source = new TransferSource(peer, 'peer')
+  const putOff = new ShoalError('PEER_PUTS_OFF', 'others first')
+  const refuse = (now: number): void => source.failed(putOff, { now, gained: false, hasOthers: true, from: 3, to: 4 })
+  for (let now = 1_000; now < 60_000; now += 250) refuse(now)
+  expect([source.error, source.has(3), source.isUsable(60_000)]).toEqual([undefined, true, false])
+  expect(source.isUsable(61_000)).toBe(true)
+  source.brought(1_000, 10)
+  for (let now = 70_000; now < 129_000; now += 250) refuse(now)
+  expect(source.error).toBeUndefined()
+  refuse(130_000)
+  expect([source.error, reported]).toEqual([putOff, ['delivered']])
+})

@@ -8,12 +8,24 @@ class World {
   readonly precedence = new LanePrecedence({ clock: () => this.now })
 
   ask(peer: string): () => void {
+    return this.tryToAsk(peer) ?? expect.unreachable('too many wait')
+  }
+
+  tryToAsk(peer: string): (() => void) | undefined {
     return this.precedence.take(peer, () => this.given.push(peer))
   }
 
   /** As many as asked for, one of them after another. */
   askFor(peer: string, count: number): (() => void)[] {
     return Array.from({ length: count }, () => this.ask(peer))
+  }
+
+  /** Two that have asked for five seconds, and what they are given. */
+  elders(): (() => void)[] {
+    const given = [...this.askFor('elder', 2), ...this.askFor('another elder', 2)]
+    this.now += 5_000
+    this.given.length = 0
+    return given
   }
 }
 
@@ -26,29 +38,38 @@ describe('who is given something', () => {
 
   it('are those who have asked for longer, and of the others one request each, a few in all', () => {
     const world = new World()
-    world.askFor('elder', 6)
-    world.now += 5_000
+    world.elders()
     for (const peer of ['a', 'b', 'c', 'd', 'e']) world.askFor(peer, 3)
-    expect(world.given.slice(6)).toEqual(['a', 'b', 'c', 'd'])
+    expect(world.given).toEqual(['a', 'b', 'c', 'd'])
     world.askFor('elder', 2)
-    expect(world.given.slice(10)).toEqual(['elder', 'elder'])
+    expect(world.given.slice(4)).toEqual(['elder', 'elder'])
+  })
+
+  it('is everybody beside one peer alone, however long that has asked and for how much', () => {
+    const world = new World()
+    world.askFor('elder', 8)
+    world.now += 60_000
+    world.askFor('elder', 8)
+    world.given.length = 0
+    world.askFor('a', 8)
+    expect(world.given).toHaveLength(8)
   })
 
   it('is everybody again when those who have asked for longer want little', () => {
     const world = new World()
-    const elder = world.askFor('elder', 3)
-    world.now += 5_000
+    const elders = world.elders()
     world.askFor('a', 4)
+    expect(world.given).toHaveLength(1)
+    elders[0]?.()
+    elders[0]?.()
+    expect(world.given).toHaveLength(1)
+    elders[1]?.()
     expect(world.given).toHaveLength(4)
-    elder[0]?.()
-    elder[0]?.()
-    expect(world.given).toHaveLength(7)
   })
 
   it('is, of those who wait, who has asked for longest', () => {
     const world = new World()
-    const elder = world.askFor('elder', 3)
-    world.now += 5_000
+    const elders = world.elders()
     world.ask('middle')
     world.now += 5_000
     world.ask('young')
@@ -56,19 +77,35 @@ describe('who is given something', () => {
     world.ask('middle')
     gaveUp()
     world.given.length = 0
-    for (const leave of elder) leave()
+    for (const leave of elders) leave()
     expect(world.given).toEqual(['middle'])
   })
 
-  it('is nobody for having asked long ago', () => {
+  it('is nobody for having asked long ago, or for asking without end', () => {
     const world = new World()
     world.ask('early')()
     world.now += 60_000
-    world.askFor('other', 4)
-    world.now += 5_000
-    world.given.length = 0
+    world.elders()
     world.askFor('early', 2)
     expect(world.given).toEqual(['early'])
+    const busy = new World()
+    for (let second = 0; second < 600; second += 5) {
+      for (const peer of ['all day', 'all night', ...(second > 300 ? ['a'] : [])]) busy.ask(peer)()
+      busy.now += 5_000
+    }
+    for (const peer of ['all day', 'all night']) busy.askFor(peer, 4)
+    busy.given.length = 0
+    busy.askFor('a', 4)
+    expect(busy.given).toHaveLength(4)
+  })
+
+  it('is not for many to wait for', () => {
+    const world = new World()
+    world.elders()
+    const waiting = world.askFor('a', 17)
+    expect(world.tryToAsk('a')).toBeUndefined()
+    waiting.at(-1)?.()
+    expect(world.tryToAsk('a')).toBeTypeOf('function')
   })
 })
 
@@ -82,7 +119,7 @@ it('keeps no place for who has left, whoever comes and goes', () => {
       const leaving: (() => void)[] = []
       for (const { peer, passes, leaves } of steps) {
         world.now += passes
-        leaving.push(world.ask(`peer ${peer}`))
+        leaving.push(world.tryToAsk(`peer ${peer}`) ?? (() => {}))
         if (leaves !== null) leaving[leaves]?.()
       }
       for (const leave of leaving) leave()
