@@ -45,6 +45,16 @@ describe('the head of an answer', () => {
   })
 
   it.each([
+    ['range', 'PEER_CROWDED'],
+    ['peer', 'PEER_PUTS_OFF'],
+    ['something of a later version', 'PEER_CROWDED'],
+  ])('that says that %s is crowded means %s', (crowded, code) => {
+    expect(() => read(`HTTP/1.1 429 X\nshoal-crowded: ${crowded}\ncontent-length: 0`)).toThrow(
+      expect.objectContaining({ code }),
+    )
+  })
+
+  it.each([
     [404, 'PEER_LACKS'],
     [409, 'PEER_LACKS'],
     [429, 'PEER_BUSY'],
