@@ -1,5 +1,13 @@
 import type { IncomingMessage } from 'node:http'
-import { isAddress, isLoopbackAddress, isLoopbackName, isNamed, nameIn, plainAddress } from './host-names.ts'
+import {
+  isAddress,
+  isContainersName,
+  isLoopbackAddress,
+  isLoopbackName,
+  isNamed,
+  nameIn,
+  plainAddress,
+} from './host-names.ts'
 
 export interface RebindingGuardInit {
   /** Further names under which clients of this host ask, in lower case; `*.example.internal` stands for all names under it. */
@@ -20,8 +28,12 @@ export function pageRefusal({ headers, socket }: IncomingMessage, { hosts }: Reb
   if (site !== undefined && site !== 'none' && site !== 'same-origin') return 'the request comes from a web page'
   if (host === undefined || host === '') return undefined
   const name = nameIn(host)
-  const isKnown = name !== undefined && (isLoopbackName(name) || isAddress(name) || isNamed(name, hosts))
+  const isKnown = name !== undefined && (isOwnName(name) || isNamed(name, hosts))
   return isKnown
     ? undefined
     : 'the Host is none of this host: if clients know the agent by that name, add it to facade.hosts'
+}
+
+function isOwnName(name: string): boolean {
+  return isLoopbackName(name) || isContainersName(name) || isAddress(name)
 }
