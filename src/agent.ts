@@ -492,6 +492,7 @@ function openFacade(
       metrics: parts.metrics.facade,
       log: facadeLog,
       tracer: parts.tracer,
+      clients: parts.clients,
       isReady: parts.isReady,
     },
     {
@@ -505,10 +506,9 @@ function openFacade(
       },
     },
   )
-  const handle = (...raw: Parameters<RegistryRoutes['handle']>): Promise<void> => {
-    parts.clients.note(raw[0].headers['user-agent'])
-    return routes.handle(...raw)
-  }
   const { listen, idleClient } = live.config.facade
-  return new FacadeServer({ handle, log: facadeLog }, { ...listen, idleMs: idleClient })
+  return new FacadeServer(
+    { handle: (...raw) => routes.handle(...raw), log: facadeLog },
+    { ...listen, idleMs: idleClient },
+  )
 }

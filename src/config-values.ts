@@ -56,9 +56,9 @@ const MULTIADDR = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})(?:\/p2p\/
 // an Ed25519 key, in the one text form that libp2p gives it
 const PEER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 
-/** The name of a host in a request, in lower case; `*.` in front stands for all names under it. */
+/** The name of a host in a request, in lower case and without a dot at its end; `*.` in front stands for all names under it. */
 export const hostName = z.string().transform((value, context): string => {
-  if (HOST_NAME.test(value.replace(/^\*\./, ''))) return value.toLowerCase()
+  if (HOST_NAME.test(value.replace(/^\*\./, ''))) return value.toLowerCase().replace(/\.$/, '')
   context.addIssue({
     code: 'custom',
     message: 'expected a host name without a port, such as node-1.example or *.example',

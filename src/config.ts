@@ -30,7 +30,7 @@ export const configSchema = z.strictObject({
         .array(hostName)
         .default([])
         .describe(
-          'Names under which clients of this host ask beside `localhost`, the name of the host and addresses; `*.example` for all under one.',
+          'Names under which clients of this host ask beside `localhost`, `host.docker.internal`, `host.containers.internal`, the name of the host as `hostname` prints it, and addresses; `*.example` for all under one.',
         ),
       firstByte: milliseconds
         .prefault('60s')
@@ -163,6 +163,9 @@ export function parseConfig(tree: unknown, from: (path: Path) => string | undefi
   if (result.success) return result.data
   const problems = result.error.issues.flatMap(describeIssue).map(({ path, text }) => {
     const source = from(path)
+    // a flag is named by its key
+    const key = path.join('.')
+    if (source === `--set ${key}` && text.startsWith(`${key}: `)) return `--set ${text}`
     return source === undefined ? text : `${source}: ${text}`
   })
   throw invalid(problems.join('; '))

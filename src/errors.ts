@@ -20,6 +20,7 @@ const MEANINGS = {
   REQUEST_INVALID: { oci: 'UNSUPPORTED', status: 400, retryable: false, fault: 'client' },
   RANGE_INVALID: { oci: 'RANGE_INVALID', status: 416, retryable: false, fault: 'client' },
   UNSUPPORTED: { oci: 'UNSUPPORTED', status: 405, retryable: false, fault: 'client' },
+  PAGE_REFUSED: { oci: 'DENIED', status: 403, retryable: false, fault: 'client' },
   NOT_FOUND: { oci: 'NAME_UNKNOWN', status: 404, retryable: false, fault: 'client' },
   ABORTED: { oci: 'UNAVAILABLE', status: 503, retryable: true, fault: 'client' },
 

@@ -39,7 +39,7 @@ export function addSetupCommand(command: Command, components: SetupComponents): 
     .option('--undo', 'take the setting back')
     .option('--print', 'only print what would be in the files')
     .option('--dry-run', 'only show the differences')
-    .option('--restart', 'restart the client, so that it reads its files')
+    .option('--restart', 'restart the client, unless it has read its files as they are')
     .option('--no-reload', 'leave a running client alone')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)

@@ -12,7 +12,7 @@ export type Configured =
 export type InUse =
   | { readonly state: 'yes' | 'unknown' }
   /** @param since when the file was changed, milliseconds since the epoch */
-  | { readonly state: 'no'; readonly since?: number; readonly advice: string }
+  | { readonly state: 'no'; readonly why: string; readonly since?: number; readonly advice: string }
 
 export interface ClientCheckComponents {
   readonly agent: AgentView
@@ -48,7 +48,7 @@ export function clientCheck(components: ClientCheckComponents, init: ClientCheck
       const configured = await isConfigured()
       const used = await inUse(options)
       const isUnread = used.state === 'no' && !(seenAt !== undefined && used.since !== undefined && seenAt > used.since)
-      if (configured.state === 'yes' && isUnread) return warn('is set up, and has not read that yet', used.advice)
+      if (configured.state === 'yes' && isUnread) return warn(used.why, used.advice)
       if (configured.state === 'yes' || used.state === 'yes')
         return ok(seen === undefined ? `is set up; not seen yet: try \`${example}\`` : `uses the mirror; ${seen}`)
       if (seen !== undefined)

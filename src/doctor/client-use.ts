@@ -1,18 +1,8 @@
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
-import { ClientDaemon } from '../setup/client-daemon.ts'
-import { CLIENTS } from '../setup/client-kinds.ts'
+import { containerdRead, usesMirror } from '../setup/has-read.ts'
 import { HostFiles } from '../setup/host-files.ts'
-import { isMirror } from '../setup/mirror.ts'
-import { CONTAINERD_CONFIG } from '../setup/plan-containerd.ts'
 import type { ClientName, Mirror } from '../setup/setup-types.ts'
-import { linkSignals } from '../util/signals.ts'
 import type { InUse } from './client-check.ts'
-import { processStart } from './process-start.ts'
 
-const ASK_MS = 5_000
-/** As exact as the start of a process is known. */
-const START_SLACK_MS = 2_000
 const UNKNOWN: InUse = { state: 'unknown' }
 
 export interface ClientUseInit {
@@ -31,20 +21,23 @@ export async function clientUse(init: ClientUseInit, { signal }: { readonly sign
 }
 
 async function dockerUse(files: HostFiles, mirror: Mirror, { signal }: { signal: AbortSignal }): Promise<InUse> {
-  const { daemon } = CLIENTS.docker
-  if (daemon === undefined) return UNKNOWN
-  using within = linkSignals([signal], ASK_MS)
-  const mirrors = await new ClientDaemon({ files }, { daemon }).mirrorsInUse(within)
-  if (mirrors === undefined) return UNKNOWN
-  if (mirrors.some((url) => isMirror(mirror, url))) return { state: 'yes' }
-  return { state: 'no', advice: '`systemctl reload docker`, or send dockerd SIGHUP' }
+  const isUsed = await usesMirror(files, mirror, { signal })
+  if (isUsed === undefined) return UNKNOWN
+  if (isUsed) return { state: 'yes' }
+  return {
+    state: 'no',
+    why: 'is set up, and has not read that yet',
+    advice: '`systemctl reload docker`, or send dockerd SIGHUP',
+  }
 }
 
 function containerdUse(files: HostFiles): InUse {
-  const proc = join(files.root, 'proc')
-  const startedAt = processStart({ program: 'containerd', configFile: CONTAINERD_CONFIG, proc })
-  const changedAt = statSync(files.resolve(CONTAINERD_CONFIG), { throwIfNoEntry: false })?.mtimeMs
-  if (startedAt === undefined || changedAt === undefined) return UNKNOWN
-  if (changedAt <= startedAt + START_SLACK_MS) return UNKNOWN
-  return { state: 'no', since: changedAt, advice: '`systemctl restart containerd`; running containers go on' }
+  const read = containerdRead(files)
+  if (read === undefined || read.isRead) return UNKNOWN
+  return {
+    state: 'no',
+    why: 'its config.toml was changed after it started: it may not have read it',
+    since: read.changedAt,
+    advice: '`systemctl restart containerd`; running containers go on',
+  }
 }

@@ -32,7 +32,7 @@ export function diskCheck(
         return fail(`${dir} is mounted read-only`, 'mount it for writing: a disk with errors is the usual reason')
       if (store?.writable === false) {
         return fail(
-          `the agent can not write to ${dir}: blobs are passed through and not kept`,
+          `the agent cannot write to ${dir}: blobs are passed through and not kept`,
           error === 'EACCES' || error === 'ENOENT' ? NO_RIGHTS : NO_ROOM,
         )
       }

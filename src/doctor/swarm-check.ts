@@ -32,12 +32,13 @@ export function swarmCheck(
         )
       }
       const { 'wrong-secret': here = 0, 'secret-refused': there = 0 } = swarm?.refusals ?? {}
-      const refused = here + there
       if (swarm !== undefined && swarm.members.length > 0) {
         const { length } = swarm.members
         const count = `${counted(length, 'other agent')} ${isOrAre(length)} connected`
-        if (refused === 0) return ok(count)
-        return warn(`${count}, and ${counted(refused, 'connection')} came to nothing for another secret`, SECRET_ADVICE)
+        if (here > 0)
+          return warn(`${count}, and ${counted(here, 'connection')} came with another secret`, SECRET_ADVICE)
+        // that the other side ended it may have many reasons, a restart too
+        return ok(there === 0 ? count : `${count}; ${counted(there, 'connection')} failed, maybe for another secret`)
       }
       const { others, reached } = await tryBootstrap(host, init, options)
       if (swarm === undefined) {
@@ -47,9 +48,13 @@ export function swarmCheck(
           : warn(`none of ${others.length} bootstrap addresses answers`, 'check that agents run there, and firewalls')
       }
       // what another side refused earlier says nothing of hosts that are away now
-      if (here > 0 || reached > 0) {
-        const answer = reached === 0 ? '' : `; ${reached} of ${others.length} bootstrap addresses answer`
-        return fail(`nobody lets this agent in${answer}: likely its secret is another one`, SECRET_ADVICE)
+      if (reached > 0) {
+        const answer = `${reached} of ${others.length} bootstrap addresses answer`
+        return fail(`nobody lets this agent in; ${answer}: likely its secret is another one`, SECRET_ADVICE)
+      }
+      if (here > 0) {
+        const turnedAway = `${counted(here, 'connection')} came with another secret`
+        return warn(`no other agent is connected, and ${turnedAway}`, SECRET_ADVICE)
       }
       if (others.length > 0) {
         return fail(

@@ -36,7 +36,7 @@ export function familyOf(userAgent: string): ClientFamily {
   return MARKS.find(([mark]) => text.includes(mark))?.[1] ?? 'other'
 }
 
-/** Which clients have asked this agent for something, and when they last did. Called for every request. */
+/** Which clients have asked this agent for something, and when they last did. Called for every request that is not refused. */
 export class ClientSightings {
   readonly #clock: Clock
   readonly #seen = new Map<ClientFamily, { requests: number; lastSeenAt: number }>()

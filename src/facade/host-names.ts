@@ -1,9 +1,13 @@
 /** What a `Host` header names. Names are in lower case and without the port. */
 import { isIP } from 'node:net'
 
-/** @returns undefined for what is no name or address with at most a port behind it; IPv6 keeps its brackets */
+const IN_CONTAINERS: ReadonlySet<string> = new Set(['host.docker.internal', 'host.containers.internal'])
+
+/** @returns undefined for what is no name or address with at most a port behind it; IPv6 keeps its brackets, a name loses the dot at its end */
 export function nameIn(host: string | undefined): string | undefined {
-  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(host?.toLowerCase() ?? '')?.[1]
+  const form = /^(?:(\[[0-9a-f:.]+\])|([a-z0-9._-]*[a-z0-9_-])\.?)(?::\d{1,5})?$/
+  const [, address, name] = form.exec(host?.toLowerCase() ?? '') ?? []
+  return address ?? name
 }
 
 /** @param hosts in lower case; `*.example.internal` stands for all names under it */
@@ -17,6 +21,11 @@ export function isAddress(name: string): boolean {
 
 export function isLoopbackName(name: string): boolean {
   return name === 'localhost' || isLoopbackAddress(withoutBrackets(name))
+}
+
+/** What docker and podman call the host inside of containers. */
+export function isContainersName(name: string): boolean {
+  return IN_CONTAINERS.has(name)
 }
 
 export function isLoopbackAddress(address: string): boolean {

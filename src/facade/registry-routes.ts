@@ -14,7 +14,7 @@ import { Exchange } from './exchange.ts'
 import type { FacadeMetrics } from './facade-metrics.ts'
 import { answerList } from './list-answer.ts'
 import { answerManifest } from './manifest-answer.ts'
-import { isRebound, type RebindingGuardInit } from './rebinding-guard.ts'
+import { pageRefusal, type RebindingGuardInit } from './rebinding-guard.ts'
 import { responseTurn } from './response-turn.ts'
 
 const TRACED: ReadonlySet<RegistryResource['kind']> = new Set(['blob', 'manifest', 'tags', 'referrers', 'catalog'])
@@ -29,20 +29,14 @@ const LOOP: ErrorAnswer = {
   headers: [],
 }
 
-const REBOUND: ErrorAnswer = {
-  status: 403,
-  code: 'DENIED',
-  message: 'the Host is none of this host: if clients know the agent by that name, add it to facade.hosts',
-  detail: undefined,
-  headers: [],
-}
-
 export interface RegistryRoutesComponents {
   readonly services: PullServices
   readonly sender: BodySender
   readonly metrics: FacadeMetrics
   readonly log: Logger
   readonly tracer?: Tracer
+  /** Told of every request that is not refused as a page's or as this agent's own. */
+  readonly clients?: { note(userAgent: string | undefined): void }
   /** Whether pulls can be served. While it is false, `/v2/` makes clients go elsewhere. */
   readonly isReady: () => boolean
 }
@@ -72,10 +66,13 @@ export class RegistryRoutes {
     const [path, query] = splitOnce(request.url ?? '', '?')
     let resource: RegistryResource = { kind: 'unknown' }
     try {
+      const refusal = pageRefusal(request, this.#init)
+      if (refusal !== undefined) throw new ShoalError('PAGE_REFUSED', refusal)
+      const isOwn = this.#isOwn(request)
+      if (!isOwn) this.#components.clients?.note(request.headers['user-agent'])
       if (request.method !== 'GET' && request.method !== 'HEAD') throw pullsOnly()
       resource = parseRegistryPath(path)
-      if (isRebound(request, this.#init)) sendError(exchange, REBOUND)
-      else if (this.#isOwn(request)) sendError(exchange, LOOP)
+      if (isOwn) sendError(exchange, LOOP)
       else if (TRACED.has(resource.kind)) await this.#trace(exchange, resource, path, query)
       else await this.#answer(exchange, resource, path, query)
       this.#report(exchange, resource)

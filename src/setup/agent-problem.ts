@@ -3,18 +3,30 @@ import type { Mirror } from './setup-types.ts'
 const ANSWERS_MS = 2_000
 
 /**
- * Whether something answers where the client is told to ask. Only of this host: what listens on another one can't be seen from here.
+ * Whether an agent, or what else is a registry, answers where the client is told to ask. Only of this host: what listens on another one can't be seen from here.
  * @returns what is wrong, undefined when nothing is
  */
 export async function agentProblem({ url }: Mirror, init: { readonly root: string }): Promise<string | undefined> {
   if (init.root !== '/') return undefined
   try {
-    const { body } = await fetch(`${url}/v2/`, { signal: AbortSignal.timeout(ANSWERS_MS) })
+    const { body, status, headers } = await fetch(`${url}/v2/`, { signal: AbortSignal.timeout(ANSWERS_MS) })
     await body?.cancel()
-    return undefined
+    const isRegistry = headers.has('docker-distribution-api-version')
+    if (status === 200 && isRegistry) return undefined
+    if (status === 403) {
+      const { hostname } = new URL(url)
+      return warning(`${url} refuses clients (403): if an agent is there, add ${hostname} to its \`facade.hosts\``)
+    }
+    return warning(
+      isRegistry ? `the agent at ${url} is not ready (${status})` : `what answers at ${url} is no agent (${status})`,
+    )
   } catch (error) {
-    return `Warning: no agent answers at ${url} (${reasonOf(error)}): until one does, all comes from the registries. See \`shoal doctor\`.`
+    return warning(`no agent answers at ${url} (${reasonOf(error)})`)
   }
+}
+
+function warning(problem: string): string {
+  return `Warning: ${problem}. Until one answers there, all comes from the registries. See \`shoal doctor\`.`
 }
 
 function reasonOf(error: unknown): string {

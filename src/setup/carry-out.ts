@@ -10,9 +10,11 @@ const POLL_MS = 50
 const READS_MS = 500
 
 export interface CarryOutInit {
-  /** Even when no file is changed. */
+  /** Rather than told to read its files again; also when no file is changed, unless it has read them. */
   readonly restart: boolean
   readonly action: 'setup' | 'undo'
+  /** Whether the daemon has read its files as they are; undefined when that can't be known. */
+  readonly hasRead: (options: { readonly signal: AbortSignal }) => Promise<boolean | undefined>
   /** How long a daemon is waited for that can tell what it uses. */
   readonly takesMs: number
 }
@@ -46,8 +48,11 @@ export async function carryOut(
   }
   setup.apply(step.changes)
   if (daemon === undefined) return undefined
-  // Files that are as they should be may have been changed after it had read them.
-  if (init.restart) return await daemon.restart({ signal })
+  if (init.restart) {
+    // Files that are as they should be may have been changed after it had read them.
+    if (isToldOf || !(await init.hasRead({ signal }))) return await daemon.restart({ signal })
+    return { done: false, failed: false, message: 'It has read its configuration already: not restarted.' }
+  }
   return isToldOf ? await reload(daemon, step, init, { signal }) : undefined
 }
 

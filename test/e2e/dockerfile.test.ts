@@ -54,6 +54,14 @@ describe.skipIf(missing(['npm', 'setpriv', 'unshare'], { root: true }) !== undef
       expect(dockerfile).toContain(`org.opencontainers.image.version="${version}"`)
     })
 
+    // the legacy builder of docker 20.10 and podman 4.3 know no other flags, and end the build at one
+    it('check the health in a way that old builders know', () => {
+      const [, flags = ''] = /^HEALTHCHECK (.*?)CMD /m.exec(dockerfile) ?? []
+      const names = flags.match(/--[\w-]+/g)
+      expect(names).toContain('--interval')
+      for (const name of names ?? []) expect(['--interval', '--timeout', '--start-period', '--retries']).toContain(name)
+    })
+
     it('give an agent that runs without rights on a read-only root, and is healthy', async () => {
       expect(dockerfile).toMatch(new RegExp(`^USER ${UNPRIVILEGED}:${UNPRIVILEGED}$`, 'm'))
       const data = join(dir, 'data')

@@ -19,12 +19,15 @@ export class FacadeFixture implements AsyncDisposable {
   readonly answers: string[] = []
   ready = true
   sentBytes = 0
+  readonly failures: string[] = []
+  /** `User-Agent` of each request that was not refused. */
+  readonly seen: (string | undefined)[] = []
   readonly server: FacadeServer
 
   constructor(services: PullServices, init: FacadeFixtureInit = {}) {
     const metrics: FacadeMetrics = {
       answered: (kind, outcome) => void this.answers.push(`${kind} ${outcome}`),
-      failed: () => {},
+      failed: (kind, code) => void this.failures.push(`${kind} ${code}`),
       stale: () => {},
       firstByte: () => {},
       lastByte: () => {},
@@ -39,7 +42,14 @@ export class FacadeFixture implements AsyncDisposable {
       keptBuffers: 2,
     })
     const routes = new RegistryRoutes(
-      { services, sender: new BodySender({ pool }), metrics, log: this.log, isReady: () => this.ready },
+      {
+        services,
+        sender: new BodySender({ pool }),
+        metrics,
+        log: this.log,
+        clients: { note: (userAgent) => void this.seen.push(userAgent) },
+        isReady: () => this.ready,
+      },
       {
         upstream: { defaultRegistry: 'docker.io', registries: new Set() },
         instanceId: 'agent-1',

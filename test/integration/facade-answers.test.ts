@@ -41,6 +41,7 @@ beforeEach(() => {
   facade.ready = true
   facade.log.lines.length = 0
   facade.answers.length = 0
+  facade.failures.length = 0
   stale = undefined
   makeBlob = () => new FakeBlobReader(CONTENT)
 })
@@ -418,7 +419,9 @@ describe('what is refused', () => {
 })
 
 describe('a Host that is none of this host', () => {
-  const DENIED = { errors: [{ code: 'DENIED', message: expect.stringContaining('facade.hosts') }] }
+  const DENIED = {
+    errors: [{ code: 'DENIED', message: expect.stringContaining('facade.hosts'), detail: { reason: 'PAGE_REFUSED' } }],
+  }
   const paths = ['/v2/', `/v2/a/b/blobs/${DIGEST}`, `/v2/a/b/manifests/v1?ns=docker.io`, '/v2/_catalog', '/nothing']
 
   it.each(paths)('is refused for %s, before anybody is asked', async (path) => {
@@ -426,6 +429,18 @@ describe('a Host that is none of this host', () => {
     expect(status).toBe(403)
     expect(JSON.parse(body.toString())).toEqual(DENIED)
     expect(services.calls).toEqual([])
+    expect(facade.failures).toEqual([expect.stringMatching(/ PAGE_REFUSED$/)])
+  })
+
+  it('is no client that was seen', async () => {
+    facade.seen.length = 0
+    const client = { 'user-agent': 'docker/28.5.2' }
+    await ask(facade.port, '/v2/', { headers: { host: 'evil.test', ...client } })
+    await ask(facade.port, '/v2/', { headers: { 'sec-fetch-site': 'cross-site', ...client } })
+    await ask(facade.port, '/v2/', { headers: { 'shoal-via': 'agent-1', ...client } })
+    expect(facade.seen).toEqual([])
+    await ask(facade.port, '/v2/', { headers: client })
+    expect(facade.seen).toEqual(['docker/28.5.2'])
   })
 
   it('is told from the names that clients use, and from none', async () => {

@@ -14,7 +14,7 @@ import { Child, findProgram } from '../fixtures/child.ts'
 
 const { signal } = new AbortController()
 
-const SETUP = { restart: false, action: 'setup', takesMs: 5_000 } as const
+const SETUP = { restart: false, action: 'setup', takesMs: 5_000, hasRead: async () => undefined } as const
 const UNDO = { ...SETUP, action: 'undo' } as const
 
 let root: string

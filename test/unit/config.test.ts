@@ -37,7 +37,7 @@ describe('loadConfig', () => {
   })
 
   it('takes names of this host, in any case and with all under one', () => {
-    const hosts = '{ hosts: [Node-1.Example, "*.fleet.example"] }'
+    const hosts = '{ hosts: [Node-1.Example., "*.fleet.example"] }'
     const { admin, facade } = load({ yaml: `admin: ${hosts}\nfacade: ${hosts}` })
     expect(admin.hosts).toEqual(['node-1.example', '*.fleet.example'])
     expect(facade.hosts).toEqual(admin.hosts)
@@ -94,6 +94,11 @@ describe('loadConfig', () => {
     const file = join(dir, 'shoal.yaml')
     expect(() => load({ yaml, environment, flags })).toThrow(message.replace('FILE', file))
     expect(() => load({ yaml, environment, flags })).toThrow(`${file}: admin.hosts.0: expected a host name`)
+  })
+
+  it('names the key of a flag once', () => {
+    const message = 'configuration: --set facade.listen: expected host:port'
+    expect(() => load({ flags: ['facade.listen=here'] })).toThrow(expect.objectContaining({ message }))
   })
 
   it('names the flag for a section that only the flag has', () => {

@@ -9,6 +9,7 @@ import type { CommandContext } from './command-context.ts'
  * @throws CliError
  */
 export async function rm(wanted: readonly string[], { client, json: asJson, print }: CommandContext): Promise<void> {
+  for (const prefix of wanted) parse(prefix)
   const held = (await client.blobs()).map(({ digest }) => digest)
   const digests = new Set(wanted.map((prefix) => expand(prefix, held)))
   const removed: RemoveResult[] = []
@@ -26,8 +27,7 @@ export async function rm(wanted: readonly string[], { client, json: asJson, prin
 
 /** @throws CliError with exit code 2 when it is no prefix of a digest, 1 when no blob or more than one has it */
 export function expand(prefix: string, held: readonly string[]): string {
-  const [, algorithm, hex] = /^(?:(sha256|sha512):)?([0-9a-f]{1,128})$/.exec(prefix) ?? []
-  if (hex === undefined) throw new CliError(`not a digest or the beginning of one: ${prefix}`, { exitCode: 2 })
+  const { algorithm, hex } = parse(prefix)
   const matches = held.filter((digest) => {
     const [ownAlgorithm, ownHex = ''] = digest.split(':')
     return ownHex.startsWith(hex) && (algorithm === undefined || algorithm === ownAlgorithm)
@@ -36,4 +36,10 @@ export function expand(prefix: string, held: readonly string[]): string {
   if (match === undefined) throw new CliError(`no blob ${prefix} in the store`)
   if (another !== undefined) throw new CliError(`${matches.length} blobs begin with ${prefix}: give more of it`)
   return match
+}
+
+function parse(prefix: string): { readonly algorithm: string | undefined; readonly hex: string } {
+  const [, algorithm, hex] = /^(?:(sha256|sha512):)?([0-9a-f]{1,128})$/.exec(prefix) ?? []
+  if (hex === undefined) throw new CliError(`not a digest or the beginning of one: ${prefix}`, { exitCode: 2 })
+  return { algorithm, hex }
 }

@@ -5,6 +5,7 @@ import { carryOut } from '../../setup/carry-out.ts'
 import { ClientDaemon, type DaemonOutcome } from '../../setup/client-daemon.ts'
 import { CLIENTS } from '../../setup/client-kinds.ts'
 import { ClientSetup, diffOf, type SetupStep } from '../../setup/client-setup.ts'
+import { hasRead } from '../../setup/has-read.ts'
 import { HostFiles } from '../../setup/host-files.ts'
 import { mirrorAt, parseMirror } from '../../setup/mirror.ts'
 import { DAEMON_JSON } from '../../setup/plan-docker.ts'
@@ -68,7 +69,7 @@ export async function setup(
   const report = options.json ? undefined : print
   if (options.print) report?.(printed(step))
   else report?.(step.changes.map(diffOf).join(''))
-  const outcome = isOnlyShown ? undefined : await make(clientSetup, running, step, options)
+  const outcome = isOnlyShown ? undefined : await make({ clientSetup, daemon: running, files, client }, step, options)
   if (options.json) print(json(asJson(client, step, options, outcome)))
   else if (!options.print) print(summary(client, step, options, outcome))
   if (outcome?.failed) throw new CliError(outcome.message)
@@ -118,16 +119,23 @@ function registryOf(text: string): string {
 }
 
 async function make(
-  clientSetup: ClientSetup,
-  daemon: ClientDaemon | undefined,
+  parts: { clientSetup: ClientSetup; daemon: ClientDaemon | undefined; files: HostFiles; client: ClientName },
   step: SetupStep,
-  { restart = false, undo }: SetupOptions,
+  { restart = false, undo, file }: SetupOptions,
 ): Promise<DaemonOutcome | undefined> {
+  const { clientSetup, daemon, files, client } = parts
   const { signal } = new AbortController()
+  const action = undo ? 'undo' : 'setup'
+  const { mirror } = step
   return await carryOut(
     { setup: clientSetup, daemon },
     step,
-    { restart, action: undo ? 'undo' : 'setup', takesMs: TAKES_MS },
+    {
+      restart,
+      action,
+      takesMs: TAKES_MS,
+      hasRead: (within) => hasRead(files, { client, mirror, action, file }, within),
+    },
     { signal },
   )
 }

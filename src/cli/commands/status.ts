@@ -47,7 +47,7 @@ function storeFacts({ dir, blobs, bytes, quotaBytes, writable, unusable }: Agent
   }
   const share = quotaBytes > 0 ? ` (${Math.round((bytes / quotaBytes) * 100)} %)` : ''
   return [
-    ['Store', `${dir}${writable ? '' : ' (full, or can not be written: blobs are passed through, not kept)'}`],
+    ['Store', `${dir}${writable ? '' : ' (full, or cannot be written: blobs are passed through, not kept)'}`],
     ['Blobs', `${blobs}, ${formatBytes(bytes)} of ${formatBytes(quotaBytes)}${share}`],
   ]
 }

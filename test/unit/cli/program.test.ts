@@ -139,6 +139,13 @@ describe('a command that asks an agent', () => {
     }
   })
 
+  it('ends with 2 for what can be no digest, before an agent is asked', async () => {
+    for (const wrong of ['XYZ', 'sha1:aa', 'sha256:']) {
+      const { code, err } = await run(['rm', 'aa', wrong, '--admin', '127.0.0.1:1'])
+      expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(`beginning of one: ${wrong}`) })
+    }
+  })
+
   it('ends with 1 when something else answers', async () => {
     const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
     await once(other, 'listening')

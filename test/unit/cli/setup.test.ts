@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -123,7 +123,7 @@ describe('shoal setup', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('restarts on request though no file is changed, also after an undo', async () => {
+  it('restarts on request though no file is changed, also after an undo, when nobody knows what it has read', async () => {
     await run('containerd')
     const impossible = { code: 1, err: 'shoal: systemd does not run containerd here: restart it by hand.\n' }
     expect(await run('containerd', '--restart')).toMatchObject({
@@ -133,6 +133,31 @@ describe('shoal setup', () => {
     await run('containerd', '--undo')
     expect(await run('containerd', '--undo', '--restart')).toMatchObject(impossible)
     expect((await run('podman', '--restart')).out).toContain('podman is no daemon: there is nothing to restart.')
+  })
+
+  it('does not restart a daemon that has read its files as they are', async () => {
+    await run('containerd')
+    const proc = join(root, 'proc')
+    mkdirSync(join(proc, 'self/ns'), { recursive: true })
+    symlinkSync('mnt:[1]', join(proc, 'self/ns/mnt'))
+    writeFileSync(join(proc, 'stat'), 'btime 1700000000\n')
+    mkdirSync(join(proc, '7/ns'), { recursive: true })
+    symlinkSync('mnt:[1]', join(proc, '7/ns/mnt'))
+    writeFileSync(join(proc, '7/comm'), 'containerd\n')
+    writeFileSync(join(proc, '7/cmdline'), 'containerd\0')
+    writeFileSync(join(proc, '7/stat'), `7 (containerd) S ${'0 '.repeat(18)}6000 7\n`)
+    const file = join(root, 'etc/containerd/config.toml')
+    utimesSync(file, 1_700_000_030, 1_700_000_030)
+    expect(await run('containerd', '--restart')).toEqual({
+      code: 0,
+      err: '',
+      out: expect.stringContaining('already: not restarted.\n'),
+    })
+    utimesSync(file, 1_700_000_090, 1_700_000_090)
+    expect(await run('containerd', '--restart')).toMatchObject({ code: 1 })
+    // what is undone has to be read
+    utimesSync(file, 1_700_000_030, 1_700_000_030)
+    expect(await run('containerd', '--undo', '--restart')).toMatchObject({ code: 1 })
   })
 
   it('ends with 1 when a daemon that should be restarted can not be', async () => {

@@ -7,7 +7,7 @@ import { STATUS } from '../../fakes/fake-admin-backend.ts'
 
 const SEEN_AT = 1_700_000_000_000
 const SEEN: ClientSighting[] = [{ family: 'docker', requests: 3, lastSeenAt: SEEN_AT }]
-const UNREAD = { state: 'no', advice: 'reload it' } as const
+const UNREAD = { state: 'no', why: 'is set up, and has not read that yet', advice: 'reload it' } as const
 
 interface Host extends Partial<ClientCheckComponents> {
   readonly seen?: readonly ClientSighting[]

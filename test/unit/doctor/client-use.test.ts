@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { clientUse } from '../../../src/doctor/client-use.ts'
-import { processStart } from '../../../src/doctor/process-start.ts'
 import { parseMirror } from '../../../src/setup/mirror.ts'
+import { processStart } from '../../../src/setup/process-start.ts'
 
 const { signal } = new AbortController()
 const mirror = parseMirror('http://127.0.0.1:5050')
@@ -96,7 +96,8 @@ describe('containerd', () => {
     addProcess(7, 60)
     changed(90)
     const advice = expect.stringContaining('systemctl restart containerd')
-    expect(await use()).toEqual({ state: 'no', since: (BOOTED + 90) * 1000, advice })
+    const why = 'its config.toml was changed after it started: it may not have read it'
+    expect(await use()).toEqual({ state: 'no', why, since: (BOOTED + 90) * 1000, advice })
   })
 
   it('may have read one that was changed before, or within the second', async () => {

@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseConfig } from '../../../src/config.ts'
 import { configCheck } from '../../../src/doctor/config-check.ts'
+import { isHandedIn } from '../../../src/doctor/open-file.ts'
 
 const { signal } = new AbortController()
 
@@ -27,7 +28,7 @@ it.each([0o644, 0o604, 0o602, 0o777])('a secret of mode %o is open to every user
   expect(await check({ secretFile: file })).toMatchObject({ state: 'warn', advice })
 })
 
-it.each([0o600, 0o400, 0o640])('a secret of mode %o is not', async (mode) => {
+it.each([0o600, 0o400, 0o640, 0o601])('a secret of mode %o is not', async (mode) => {
   chmodSync(file, mode)
   expect(await check({ secretFile: file })).toMatchObject({ state: 'ok' })
 })
@@ -52,4 +53,34 @@ it('nobody gets at what lies in a folder that they may not enter', async () => {
   writeFileSync(inside, 'a secret that is long enough for a swarm\n')
   chmodSync(inside, 0o644)
   expect(await check({ secretFile: inside })).toMatchObject({ state: 'ok' })
+})
+
+describe('what is handed to a container', () => {
+  const MOUNTS = [
+    '22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/sda rw',
+    '30 22 0:22 /etc/shoal /etc/shoal ro,relatime - ext4 /dev/sda rw',
+    '31 22 0:23 / /mnt/a\\040b ro - ext4 /dev/sdb ro',
+    '32 22 0:24 / /over ro - ext4 /dev/sdb ro',
+    '33 32 0:25 / /over rw - ext4 /dev/sdc rw',
+    '',
+  ].join('\n')
+
+  it.each([
+    ['/etc/shoal/secret', true],
+    ['/mnt/a b/secret', true],
+    ['/run/secrets/shoal/..2026/secret', true],
+    ['/etc/shoal-2/secret', false],
+    ['/etc/secret', false],
+    ['/over/secret', false],
+  ])('%s: %s', (file, is) => {
+    expect(isHandedIn(file, MOUNTS)).toBe(is)
+  })
+
+  it('is not known where nothing says what is mounted', () => {
+    expect(isHandedIn('/etc/shoal/secret', '')).toBe(false)
+  })
+
+  it('the folder of a host is not', async () => {
+    expect(isHandedIn(file, await readFile('/proc/self/mountinfo', 'utf8'))).toBe(false)
+  })
 })

@@ -22,6 +22,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS']
 const OWN = [
   { host: 'localhost:5053' },
   { host: 'LOCALHOST' },
+  { host: 'localhost.' },
   { host: '127.0.0.1:5053' },
   { host: '127.9.8.7' },
   { host: '[::1]:5053' },
@@ -38,7 +39,8 @@ const FOREIGN = [
   { host: 'evil.test:5053', origin: 'http://evil.test:5053', site: 'same-origin' },
   { host: 'localhost.evil.test' },
   { host: '127.0.0.1.evil.test' },
-  { host: 'localhost.' },
+  { host: 'localhost..' },
+  { host: 'host.docker.internal' },
   { host: 'user@localhost' },
   { host: 'localhost:5053:evil' },
   { host: 'localhost, evil.test' },
