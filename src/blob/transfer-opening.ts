@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import { isOutage, type ShoalError, toShoalError } from '../errors.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
+import { type Lateness, patience } from '../util/lateness.ts'
 import { raceAbort } from '../util/race-abort.ts'
 import { type LinkedSignal, linkSignals } from '../util/signals.ts'
 import { headBytes } from './blob-head.ts'
@@ -17,8 +18,10 @@ import type { TransferSwarm } from './transfer-swarm.ts'
 
 /** When the origin has not answered by then, one agent's word about the size is enough. */
 const LONE_SIZE_MS = 1_000
-/** How long the swarm is waited for when the origin is out. */
+/** How long the swarm is waited for when the origin is out; for longer if this agent is late, */
 const OUTAGE_MS = 3_000
+/** as it is then: what peers have said may wait unread. */
+const LATE_MS = 100
 /** What the origin is asked for first while there are other agents, where the size is not known: the blob may be a small one. */
 const FIRST_BYTES = MIN_CHUNK_BYTES
 const SMALL_DEADLINE_MS = 2_000
@@ -47,6 +50,7 @@ export type Opened =
 export interface OpeningComponents {
   readonly source: ChunkSource
   readonly swarm: TransferSwarm
+  readonly lateness?: Lateness | undefined
   /** Runs work as a part of the transfer, whoever's news caused it. */
   readonly within: <T>(work: () => T) => T
 }
@@ -73,6 +77,8 @@ export class TransferOpening {
   #originStop: LinkedSignal | undefined
   #originAnswer: PromiseWithResolvers<void> | undefined
   #originError: ShoalError | undefined
+  /** The swarm is waited for until then. */
+  #patientUntil = 0
   #loneIsEnough = false
   #lastSmallAt = Number.NEGATIVE_INFINITY
   #staggering: NodeJS.Timeout | undefined
@@ -121,8 +127,12 @@ export class TransferOpening {
     if (size !== undefined && planChunks(size).count > 1) this.#decideByPeers(size)
     else if (swarm.isSearched && swarm.peers.length === 0) {
       if (this.#originError === undefined) this.#askOrigin()
-      else this.#fail(this.#originError)
+      else if (this.#lateMs < LATE_MS || performance.now() >= this.#patientUntil) this.#fail(this.#originError)
     }
+  }
+
+  get #lateMs(): number {
+    return this.#components.lateness?.ms ?? 0
   }
 
   /** @param lone whether the word of one is enough; the best supported one counts then */
@@ -183,7 +193,9 @@ export class TransferOpening {
       this.#fail(error)
       return
     }
-    this.#after(OUTAGE_MS, () => {
+    const patientMs = patience(OUTAGE_MS, this.#lateMs)
+    this.#patientUntil = performance.now() + patientMs
+    this.#after(patientMs, () => {
       this.#loneIsEnough = true
       this.#consider()
       this.#fail(error)

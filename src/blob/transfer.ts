@@ -263,9 +263,10 @@ export class Transfer {
   }
 
   async #beginAnew(source: ChunkSource, { key, isCautious, statedSize, doubtedSizes }: Beginning): Promise<Begun> {
+    const { lateness } = this.#components
     const { digest, headStartMs } = this.#init
     const opened = await new TransferOpening(
-      { source, swarm: this.#swarm, within: (work) => this.#components.tracer.within(this.#span, work) },
+      { source, swarm: this.#swarm, lateness, within: (work) => this.#components.tracer.within(this.#span, work) },
       { digest, headStartMs, isCautious, statedSize, doubtedSizes, signal: this.#stop.signal },
     ).run()
     if (opened.by === 'peers') {

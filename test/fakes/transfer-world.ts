@@ -28,7 +28,7 @@ export class TransferWorld {
     this.origin = new FakeSource({ kind: 'origin', id: 'registry.test', bytes: given.originBytes ?? bytes, faults })
   }
 
-  transfer(given: { holdBackMs?: number; headStartMs?: number; offset?: number } = {}): Transfer {
+  transfer(given: { holdBackMs?: number; headStartMs?: number; offset?: number; lateMs?: number } = {}): Transfer {
     const { received, wasted, duplicated } = this
     const metrics: TransferMetrics = {
       received: (source, bytes) => void (received[source] += bytes),
@@ -39,9 +39,10 @@ export class TransferWorld {
       rejected: () => {},
       passedThrough: () => {},
     }
-    const { headStartMs = 10, holdBackMs = 10_000, offset = 0.5 } = given
+    const { headStartMs = 10, holdBackMs = 10_000, offset = 0.5, lateMs = 0 } = given
+    const lateness = { ms: lateMs }
     return new Transfer(
-      { store: this.store, swarm: this.swarm, clock: Date.now, log: silentLog, metrics, tracer: noTracer },
+      { store: this.store, swarm: this.swarm, clock: Date.now, log: silentLog, metrics, tracer: noTracer, lateness },
       {
         digest: this.digest,
         registry: 'registry.test',

@@ -96,6 +96,18 @@ describe('a transfer with peers that agree', () => {
     expect(seen.equals(BLOB)).toBe(true)
   })
 
+  it('waits for the word of peers where this agent is late itself', async () => {
+    const world = new TransferWorld(BLOB, { origin: { refusal: OUT } })
+    const transfer = world.transfer({ lateMs: 500 })
+    const asked = vi.spyOn(world.origin, 'open')
+    const beginning = transfer.begin(world.origin, world.beginning())
+    await vi.waitFor(() => expect(asked).toHaveBeenCalled())
+    await expect(asked.mock.results[0]?.value).rejects.toBe(OUT)
+    withHonestPeers(world, 'a', 'b')
+    await beginning
+    expect((await readAll(transfer.openReader())).seen.equals(BLOB)).toBe(true)
+  })
+
   it('says what the origin said when nobody has the blob', async () => {
     const world = new TransferWorld(BLOB, { origin: { refusal: OUT } })
     const { error, outcome } = await world.pull()
