@@ -1,6 +1,6 @@
 /** What one host tells others of one layer: as `swarm/exchange/want-desk` does, with `swarm/exchange/chunk-news`. Owns who wants to hear of it. */
 import { WANT_LIMITS } from '../../src/swarm/exchange/want-desk.ts'
-import { MAX_OTHERS } from '../../src/swarm/protocol/wire-messages.ts'
+import { MAX_OTHERS, MAX_TOLD } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
@@ -9,6 +9,8 @@ import type { SimWorld } from './sim-world.ts'
 /** As in `want-desk`. */
 const MAX_HOLDERS = 8
 const MET_BY_ALL = 16
+/** As in `want-table`. */
+const MAX_TURNED_AWAY = 256
 
 interface Want {
   believes: 'nothing-yet' | 'none' | 'some' | 'all'
@@ -29,6 +31,8 @@ export class SimDesk {
   readonly #layer: SimLayer
   readonly #wants = new Map<SimHost, Want>()
   readonly #holders: SimHost[] = []
+  /** Who asked when as many were told as may be. */
+  readonly #turnedAway = new Set<SimHost>()
   #news = new Set<number>()
   /** `waiting`: a step is over in which few chunks came. */
   #gathering: 'no' | 'stepping' | 'waiting' = 'no'
@@ -48,11 +52,20 @@ export class SimDesk {
 
   want(peer: SimHost): void {
     this.#wants.delete(peer)
+    this.#turnedAway.delete(peer)
+    if (!this.#hasPlace) {
+      this.#nameOthers(peer)
+      this.#turnedAway.add(peer)
+      const [first] = this.#turnedAway
+      if (first !== undefined && this.#turnedAway.size > MAX_TURNED_AWAY) this.#turnedAway.delete(first)
+      this.#send(peer, this.#world.sizes.none, () => peer.interest(this.#layer)?.full(this.#host))
+      return
+    }
     const want: Want = { believes: 'nothing-yet', told: new SmallSet() }
     this.#wants.set(peer, want)
     this.#nameOthers(peer)
     this.#answer(peer, want)
-    this.#host.interest(this.#layer)?.others([peer])
+    this.#host.interest(this.#layer)?.alsoWants(peer)
   }
 
   unwant(peer: SimHost): void {
@@ -61,6 +74,7 @@ export class SimDesk {
 
   drop(peer: SimHost): void {
     this.#wants.delete(peer)
+    this.#turnedAway.delete(peer)
     const at = this.#holders.indexOf(peer)
     if (at >= 0) this.#holders.splice(at, 1)
   }
@@ -78,6 +92,13 @@ export class SimDesk {
     this.#gathering = 'no'
     this.#turn += 1
     for (const [peer, want] of this.#wants) this.#answer(peer, want)
+  }
+
+  get #hasPlace(): boolean {
+    if (this.#wants.size < MAX_TOLD || this.#host.content(this.#layer)?.isComplete === true) return true
+    let told = 0
+    for (const { believes } of this.#wants.values()) if (believes !== 'all') told += 1
+    return told < MAX_TOLD
   }
 
   get #isEnough(): boolean {
@@ -169,7 +190,7 @@ export class SimDesk {
   #nameOthers(peer: SimHost): void {
     const others = new Set([
       ...this.#rotated(this.#holders).slice(0, MAX_HOLDERS),
-      ...this.#rotated([...this.#wants.keys()]),
+      ...this.#rotated([...this.#wants.keys(), ...this.#turnedAway]),
     ])
     others.delete(peer)
     if (others.size === 0) return

@@ -1,13 +1,12 @@
 /**
  * Whom one host asks about one layer, as `swarm/exchange/blob-interest` and `swarm/exchange/peer-search` do: the nearest ones first, then whom they name, then whom the directory knows. At
- * most `MAX_ASKED` stand asked.
+ * most `MAX_ASKED` stand asked, and some that are known to have something or asked this host.
  */
 import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
 import { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
-import { MAX_PROVIDERS_BESIDE } from '../../src/swarm/exchange/blob-interest.ts'
+import { type Candidate, MOST_ASKED } from '../../src/swarm/exchange/blob-interest.ts'
 import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/exchange/peer-search.ts'
 import { FULL_MESH } from '../../src/swarm/node/member-exchange.ts'
-import { MAX_ASKED } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
@@ -20,6 +19,7 @@ const DIALS_PER_ROUND = 24
 /** As in `blob-interest`. */
 const ANSWER_MS = 2_000
 const NOTHING_MS = 2_000
+const FULL_MS = 10_000
 /** What a lookup in the DHT gives, and round trips until then. */
 const LOOKUP = { providers: 20, trips: 3 }
 /** Round trips of a new connection: TCP, noise, hello, yamux. */
@@ -75,6 +75,7 @@ export class SimInterest {
   readonly #layer: SimLayer
   readonly #events: SimInterestEvents
   readonly #asked = new Map<SimHost, Asked>()
+  readonly #full = new Map<SimHost, number>()
   readonly #stated = new SmallSet()
   #dialsLeft = DIALS_PER_ROUND
   #isClosed = false
@@ -148,17 +149,34 @@ export class SimInterest {
     if (asked !== undefined) this.#end(asked)
   }
 
+  /** It tells others. */
+  full(peer: SimHost): void {
+    this.#full.set(peer, this.#world.events.now)
+    this.#remove(peer)
+  }
+
+  /** It asked this host. */
+  alsoWants(peer: SimHost): void {
+    this.#full.delete(peer)
+    this.#suggest(peer, 'asker')
+  }
+
   others(peers: readonly SimHost[]): void {
     for (const peer of peers) this.#suggest(peer)
   }
 
   /** They have something of it. */
   provided(peers: readonly SimHost[]): void {
-    for (const peer of peers) this.#suggest(peer, true)
+    for (const peer of peers) this.#suggest(peer, 'provider')
   }
 
   /** It is gone. */
   drop(peer: SimHost): void {
+    this.#full.delete(peer)
+    this.#remove(peer)
+  }
+
+  #remove(peer: SimHost): void {
     const asked = this.#asked.get(peer)
     if (asked === undefined) return
     this.#asked.delete(peer)
@@ -189,32 +207,36 @@ export class SimInterest {
       const from = Math.floor(this.#world.random() * providers.length)
       for (let at = 0; at < Math.min(LOOKUP.providers, providers.length); at++) {
         const provider = providers[(from + at) % providers.length]
-        if (provider !== undefined) this.#suggest(provider, true)
+        if (provider !== undefined) this.#suggest(provider, 'provider')
       }
     })
   }
 
-  #suggest(peer: SimHost, isProvider = false): void {
-    if (this.#isClosed || peer === this.#host || !peer.isAlive || this.#asked.has(peer)) return
+  #suggest(peer: SimHost, candidate: Candidate = 'named'): void {
+    if (this.#isClosed || peer === this.#host || !peer.isAlive || this.#asked.has(peer) || this.#isFull(peer)) return
     if (this.#world.isConnected(this.#host, peer)) {
-      this.#ask(peer, isProvider)
+      this.#ask(peer, candidate)
       return
     }
     if (this.#dialsLeft <= 0) return
     this.#dialsLeft -= 1
-    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer, true))
+    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer, 'provider'))
   }
 
-  #ask(peer: SimHost, isProvider: boolean): void {
-    if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom(isProvider)) return
+  #isFull(peer: SimHost): boolean {
+    return this.#world.events.now - (this.#full.get(peer) ?? -Infinity) < FULL_MS
+  }
+
+  #ask(peer: SimHost, candidate: Candidate): void {
+    if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom(candidate)) return
     this.#asked.set(peer, { state: 'asking', at: this.#world.events.now, isPoor: false, heard: new SmallSet() })
     this.#send(peer, 'want')
   }
 
-  #makeRoom(isForProvider: boolean): boolean {
-    if (this.#asked.size < MAX_ASKED + (isForProvider ? MAX_PROVIDERS_BESIDE : 0)) return true
+  #makeRoom(candidate: Candidate): boolean {
+    if (this.#asked.size < MOST_ASKED[candidate]) return true
     const { now } = this.#world.events
-    const poor = isForProvider ? Infinity : now - NOTHING_MS
+    const poor = candidate === 'provider' ? Infinity : now - NOTHING_MS
     const [peer, victim] =
       this.#firstAsked(({ state, at }) => state === 'none' && at < poor) ??
       this.#firstAsked(({ state, at }) => state === 'asking' && at < now - ANSWER_MS) ??

@@ -281,8 +281,10 @@ export class SwarmDirectory implements Swarm {
     this.#leases.asks.heard(peer)
     switch (message.type) {
       case 'want':
-        this.#wants.want(peer, { digest: message.digest, registry: message.registry })
-        this.#interests.alsoWants(peer, message)
+        // who is turned away here asks others
+        if (this.#wants.want(peer, { digest: message.digest, registry: message.registry })) {
+          this.#interests.alsoWants(peer, message)
+        }
         return undefined
       case 'unwant':
         this.#wants.unwant(peer, message)
@@ -294,6 +296,7 @@ export class SwarmDirectory implements Swarm {
       case 'have':
       case 'more':
       case 'none':
+      case 'full':
       case 'others':
         return this.#interests.message(peer, message)
       case 'here':

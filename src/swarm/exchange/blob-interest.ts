@@ -1,7 +1,7 @@
 /**
  * This agent's interest in one blob in the name of one registry, shared by all who joined it. Owns: which peers were asked, what each has, which statements were
  * heard. Invariants: a statement is told before the chunks that it is about; a peer is `found` once until it has `left`; at most `MAX_ASKED` peers
- * stand asked; only members' statements are told, for anybody can make up as many signers as he likes: what a stranger signed waits until it was met. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
+ * stand asked, and a bounded number of others that are known to have something or asked this agent; only members' statements are told, for anybody can make up as many signers as he likes: what a stranger signed waits until it was met. Fed by `SwarmDirectory` with messages, and by `PeerSearch` with candidates.
  */
 import type { ChunkStatement, SwarmEvents } from '../../blob/ports.ts'
 import { ShoalError } from '../../errors.ts'
@@ -11,6 +11,7 @@ import {
   type BlobMessage,
   type HaveMessage,
   MAX_ASKED,
+  MAX_TOLD,
   type MoreMessage,
   type WireMessage,
 } from '../protocol/wire-messages.ts'
@@ -19,7 +20,7 @@ import { statementKey } from '../trust/statement-desk.ts'
 import { RemoteBlob, type RemoteBlobComponents } from './remote-blob.ts'
 
 /** Beside them, such as are known to have something: of many agents, they are not all the same that hear each other. */
-export const MAX_PROVIDERS_BESIDE = 24
+export const MAX_PROVIDERS_BESIDE = 8
 /** Each costs memory and a place in every message about it. */
 const MAX_STATEMENTS = 4_096
 const MAX_OF_STRANGERS = 256
@@ -31,6 +32,9 @@ const ANSWER_MS = 2_000
  * moment nobody has anything, and with more than `MAX_ASKED` of them each would give up one for the other without end.
  */
 const NOTHING_MS = 2_000
+/** Who tells as many as it can is not asked again for so long. */
+const FULL_MS = 10_000
+const MAX_FULL = 256
 /** With so many a connection is opened as soon as they say that they have something: they are asked first. */
 const PREPARED = 2
 
@@ -58,6 +62,16 @@ export interface BlobInterestComponents {
   readonly answered: () => void
 }
 
+/** What is known of a peer that is asked: that somebody named it, that it has something, or that it has asked this agent. */
+export type Candidate = 'named' | 'provider' | 'asker'
+
+/** How many stand asked when one more may be asked without another giving way. */
+export const MOST_ASKED: Readonly<Record<Candidate, number>> = {
+  named: MAX_ASKED,
+  provider: MAX_ASKED + MAX_PROVIDERS_BESIDE,
+  asker: MAX_TOLD,
+}
+
 interface Asked {
   /** `asking`: it has not answered. */
   state: 'asking' | 'none' | RemoteBlob
@@ -80,6 +94,8 @@ export class BlobInterest {
   readonly key: BlobKey
   readonly #components: BlobInterestComponents
   readonly #asked = new Map<string, Asked>()
+  /** By peer, when it turned this agent away; the first one first. */
+  readonly #full = new Map<string, number>()
   readonly #stated = new Map<string, ChunkStatement>()
   /** By signer. Who says the same things again and again leaves no room for others. */
   readonly #said = new Map<string, Said>()
@@ -125,18 +141,20 @@ export class BlobInterest {
     this.#subscribers.delete(events)
   }
 
+  /** Whether the peer need not be asked now. */
   hasAsked(peer: string): boolean {
-    return this.#asked.has(peer)
+    return this.#asked.has(peer) || this.#isFull(peer)
   }
 
   /**
    * Asks a connected peer, if it was not asked and there is a place for it.
-   * @param isProvider it is known to have something
    * @returns whether it stands asked now
    */
-  ask(peer: string, isProvider = false): boolean {
+  ask(peer: string, candidate: Candidate = 'named'): boolean {
     if (this.#asked.has(peer)) return true
-    if (peer === this.#components.self || this.#components.isBanned(peer) || !this.#makeRoom(isProvider)) return false
+    const { self, isBanned } = this.#components
+    if (candidate === 'asker') this.#full.delete(peer)
+    if (peer === self || isBanned(peer) || this.#isFull(peer) || !this.#makeRoom(candidate)) return false
     if (!this.#send(peer, 'want')) return false
     this.#asked.set(peer, {
       state: 'asking',
@@ -177,6 +195,9 @@ export class BlobInterest {
         this.#end(asked, 'none')
         this.#components.answered()
         return undefined
+      case 'full':
+        this.#turnedAway(peer)
+        return undefined
       case 'others':
         this.#components.suggested(message.peers)
         return undefined
@@ -197,6 +218,11 @@ export class BlobInterest {
 
   /** The peer is gone. */
   drop(peer: string): void {
+    this.#full.delete(peer)
+    this.#remove(peer)
+  }
+
+  #remove(peer: string): void {
     const asked = this.#asked.get(peer)
     if (asked === undefined) return
     this.#asked.delete(peer)
@@ -321,12 +347,26 @@ export class BlobInterest {
     }
   }
 
+  /** The peer tells others, whom it names. */
+  #turnedAway(peer: string): void {
+    this.#full.delete(peer)
+    this.#full.set(peer, this.#components.clock())
+    const [first] = this.#full.keys()
+    if (first !== undefined && this.#full.size > MAX_FULL) this.#full.delete(first)
+    this.#remove(peer)
+  }
+
+  #isFull(peer: string): boolean {
+    const since = this.#full.get(peer)
+    return since !== undefined && this.#components.clock() - since < FULL_MS
+  }
+
   /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
-  #makeRoom(isForProvider: boolean): boolean {
-    if (this.#asked.size < MAX_ASKED + (isForProvider ? MAX_PROVIDERS_BESIDE : 0)) return true
+  #makeRoom(candidate: Candidate): boolean {
+    if (this.#asked.size < MOST_ASKED[candidate]) return true
     const now = this.#components.clock()
     const late = now - ANSWER_MS
-    const poor = isForProvider ? Infinity : now - NOTHING_MS
+    const poor = candidate === 'provider' ? Infinity : now - NOTHING_MS
     const asked = [...this.#asked]
     const [peer, victim] =
       asked.find(([, { state, at }]) => state === 'none' && at < poor) ??

@@ -78,7 +78,7 @@ export class BlobInterests {
 
   /** Peers that have something of it. */
   provided(key: BlobKey, peers: readonly string[]): void {
-    for (const peer of peers) this.#entries.get(nameOf(key))?.search.suggest(peer, true)
+    for (const peer of peers) this.#entries.get(nameOf(key))?.search.suggest(peer, 'provider')
   }
 
   hasHeard(peer: string, key: BlobKey, statement: ChunkStatement): boolean {

@@ -13,7 +13,7 @@ import { FULL_MESH } from '../node/member-exchange.ts'
 import { MAX_ASKED } from '../protocol/wire-messages.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { Members, ProviderDirectory } from '../swarm-ports.ts'
-import type { BlobInterest } from './blob-interest.ts'
+import type { BlobInterest, Candidate } from './blob-interest.ts'
 
 export interface PeerSearchComponents {
   readonly members: Pick<Members, 'connected' | 'connect' | 'self'>
@@ -99,17 +99,18 @@ export class PeerSearch {
   /** A peer that wants the same will have it soon. */
   alsoWants(peer: string): void {
     if (this.#wanting.size < MAX_ASKED) this.#wanting.add(peer)
-    this.suggest(peer)
+    this.suggest(peer, 'asker')
   }
 
-  /** A peer that may have it. @param isProvider it is known to have something of it */
-  suggest(peer: string, isProvider = false): void {
+  /** A peer that may have it. */
+  suggest(peer: string, candidate: Candidate = 'named'): void {
     const { members, isBanned, interest } = this.#components
-    if (this.#stopping.signal.aborted || peer === members.self || interest.hasAsked(peer) || isBanned(peer)) return
+    if (this.#stopping.signal.aborted || peer === members.self || isBanned(peer)) return
     if (members.connected.has(peer)) {
-      interest.ask(peer, isProvider)
+      interest.ask(peer, candidate)
       return
     }
+    if (interest.hasAsked(peer)) return
     if (this.#failed.has(peer) || this.#pool.includes(peer)) return
     if (this.#pool.length < MAX_POOL) this.#pool.push(peer)
     else this.#pool[Math.floor(Math.random() * MAX_POOL)] = peer
@@ -202,7 +203,7 @@ export class PeerSearch {
       isQuick: this.#isFirstRound,
     })) {
       if (linked.signal.aborted) break
-      this.suggest(peer, true)
+      this.suggest(peer, 'provider')
     }
   }
 
@@ -225,7 +226,7 @@ export class PeerSearch {
     try {
       await this.#components.members.connect(peer, { signal: linked.signal })
       // so few are dialled that they may take the place of who has nothing
-      if (!linked.signal.aborted) this.#components.interest.ask(peer, true)
+      if (!linked.signal.aborted) this.#components.interest.ask(peer, 'provider')
     } catch {
       if (this.#failed.size < MAX_POOL) this.#failed.add(peer)
     }

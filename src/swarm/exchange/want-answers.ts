@@ -18,6 +18,10 @@ export function noneMessage({ digest, registry }: BlobKey): WireMessage {
   return { type: 'none', digest, registry }
 }
 
+export function fullMessage({ digest, registry }: BlobKey): WireMessage {
+  return { type: 'full', digest, registry }
+}
+
 /** The state as a whole. Statements that don't fit go ahead: they are needed before the chunks they are about. */
 export function haveMessages(
   { digest, registry }: BlobKey,

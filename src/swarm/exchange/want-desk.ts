@@ -8,18 +8,18 @@ import type { ChunkHash, ChunkStatement, SharedBlob, SharedContent } from '../..
 import type { Digest } from '../../oci/digest.ts'
 import type { Logger } from '../../util/logger.ts'
 import { raceAbort } from '../../util/race-abort.ts'
-import { type BlobKey, MAX_OTHERS, type WireMessage } from '../protocol/wire-messages.ts'
+import { type BlobKey, MAX_OTHERS, MAX_TOLD, type WireMessage } from '../protocol/wire-messages.ts'
 import type { OwnStatements } from '../trust/own-statements.ts'
 import { statementKey } from '../trust/statement-desk.ts'
 import { ChunkNews, type News } from './chunk-news.ts'
-import { haveMessages, moreMessages, noneMessage } from './want-answers.ts'
+import { fullMessage, haveMessages, moreMessages, noneMessage } from './want-answers.ts'
 import { type Want, WantTable } from './want-table.ts'
 
 export interface WantDeskComponents {
   /** This agent's own id. */
   readonly self: string
   readonly content: Pick<SharedContent, 'find'>
-  readonly statements: OwnStatements
+  readonly statements: Pick<OwnStatements, 'knownMap' | 'knownClaims' | 'map' | 'claims'>
   readonly send: (peer: string, message: WireMessage) => boolean
   /** Whether the peer itself sent this statement here. */
   readonly hasHeard: (peer: string, key: BlobKey, statement: ChunkStatement) => boolean
@@ -33,6 +33,8 @@ export interface WantDeskComponents {
 /** Times in milliseconds. */
 export interface WantDeskLimits {
   readonly maxWantsPerPeer: number
+  /** Peers that are told the news of one blob. Whoever asks when there are so many is turned away, and named others. */
+  readonly maxTold: number
   /** News of one blob are told in steps of so much for each peer that wants it, so that many peers cost no more messages than few, */
   readonly newsMsPerPeer: number
   /** and from the one to the other. */
@@ -50,6 +52,7 @@ export interface WantDeskLimits {
 
 export const WANT_LIMITS: WantDeskLimits = {
   maxWantsPerPeer: 512,
+  maxTold: MAX_TOLD,
   newsMsPerPeer: 16,
   minNewsMs: 20,
   maxNewsMs: 300,
@@ -96,16 +99,21 @@ export class WantDesk {
     this.#wants.clear()
   }
 
-  /** A peer asks, for the first time or again. */
-  want(peer: string, key: BlobKey): void {
+  /** A peer asks, for the first time or again. @returns whether it will be told news */
+  want(peer: string, key: BlobKey): boolean {
+    if (!this.#hasPlace(peer, key)) {
+      this.#turnAway(peer, key)
+      return false
+    }
     const want = this.#wants.add(peer, key)
     if (want === undefined) {
       this.#components.send(peer, noneMessage(key))
-      return
+      return false
     }
     // first, so that a "none" does not end the peer's search
     this.#nameOthers(want)
     this.#answer(want)
+    return true
   }
 
   unwant(peer: string, key: BlobKey): void {
@@ -114,7 +122,7 @@ export class WantDesk {
 
   /** The peer is gone. */
   drop(peer: string): void {
-    for (const want of this.#wants.ofPeer(peer)) this.#wants.remove(want)
+    this.#wants.drop(peer)
   }
 
   /** The peer may have missed what it was told. */
@@ -136,6 +144,19 @@ export class WantDesk {
   changed(digest: Digest): void {
     this.#news.forget(digest)
     for (const want of this.#wants.of(digest)) this.#answer(want)
+  }
+
+  /** Who is told that all is here needs no news. */
+  #hasPlace(peer: string, key: BlobKey): boolean {
+    if (this.#wants.get(peer, key) !== undefined || this.#find(key)?.isComplete === true) return true
+    return this.#wants.of(key.digest).filter(({ believes }) => believes !== 'all').length < this.#limits.maxTold
+  }
+
+  /** Others are named to it, and it to others: each of many finds some that way, and not all the same ones. */
+  #turnAway(peer: string, key: BlobKey): void {
+    this.#nameOthers({ peer, key })
+    this.#wants.turnAway(peer, key)
+    this.#components.send(peer, fullMessage(key))
   }
 
   /** Tells the state as a whole; at once when everything it takes is at hand. */
@@ -268,10 +289,10 @@ export class WantDesk {
   }
 
   /** A few of those that have or want the same, so that they find each other before the directory knows them. */
-  #nameOthers({ peer, key }: Want): void {
+  #nameOthers({ peer, key }: Pick<Want, 'peer' | 'key'>): void {
     const holders = rotated(this.#components.holders(key.digest))
-    const same = this.#wants.of(key.digest).filter(({ key: { registry } }) => registry === key.registry)
-    const others = new Set([...holders.slice(0, MAX_HOLDERS), ...rotated(same).map((want) => want.peer)])
+    const same = this.#wants.whoWant(key)
+    const others = new Set([...holders.slice(0, MAX_HOLDERS), ...rotated(same)])
     others.delete(peer)
     if (others.size === 0) return
     const peers = [...others].slice(0, MAX_OTHERS)

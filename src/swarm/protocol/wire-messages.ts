@@ -1,6 +1,6 @@
 /**
  * Messages of the swarm protocol `/shoal/swarm/1`, as CBOR maps. `want` asks for the state of a blob in the name of a registry and for news until
- * `unwant`; `have`, `more` and `none` answer it; `others` names peers that
+ * `unwant`; `have`, `more` and `none` answer it, `full` turns it away; `others` names peers that
  * want it too or said `here` about it; `lease` asks the blob's coordinator for leave to fetch chunks from the origin, `leased` answers it, `holders` names who brought some that are lacked; `ban` shows a false
  * statement; `ask` and `told` are about tags and admissions.
  */
@@ -26,7 +26,9 @@ export const MAX_LEASE_MS = 60_000
 export const MAX_NEARER = 3
 export const MAX_HOLDERS = 4
 /** Peers that are asked about one blob. A thousand provider records for it must cost nothing much. */
-export const MAX_ASKED = 24
+export const MAX_ASKED = 16
+/** Peers that one agent tells its news of one blob, and that it asks when they ask it: so who asks that many is asked by about as many, however many agents there are. */
+export const MAX_TOLD = 32
 const MAX_SERIAL = 2 ** 40
 /** 4 TiB: bounds the memory that a peer's word about a size can take. */
 export const MAX_CHUNKS = 1_048_576
@@ -42,7 +44,7 @@ interface Statements {
 }
 
 export interface WantMessage extends BlobKey {
-  readonly type: 'want' | 'unwant' | 'none'
+  readonly type: 'want' | 'unwant' | 'none' | 'full'
 }
 
 export interface HaveMessage extends BlobKey, Statements {
@@ -151,7 +153,7 @@ const ranges = z
 const statements = { statements: z.array(bytesUpTo(MAX_STATEMENT_BYTES)).max(MAX_STATEMENTS) }
 
 const schema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.enum(['want', 'unwant', 'none']), ...blob }),
+  z.strictObject({ type: z.enum(['want', 'unwant', 'none', 'full']), ...blob }),
   z.strictObject({
     type: z.literal('have'),
     ...blob,

@@ -5,7 +5,7 @@ import {
   type BlobInterestComponents,
   MAX_PROVIDERS_BESIDE,
 } from '../../../../src/swarm/exchange/blob-interest.ts'
-import { MAX_ASKED } from '../../../../src/swarm/protocol/wire-messages.ts'
+import { MAX_ASKED, MAX_TOLD } from '../../../../src/swarm/protocol/wire-messages.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
 const blob = new TestBlob(Buffer.alloc(5 * 256 * 1024, 7))
@@ -84,9 +84,9 @@ it('gives up nobody who has nothing yet for another who may have nothing either,
   }
   now = 1_000
   expect(interest.ask('another')).toBe(false)
-  for (let at = 0; at < MAX_PROVIDERS_BESIDE; at++) expect(interest.ask(`beside ${at}`, true)).toBe(true)
+  for (let at = 0; at < MAX_PROVIDERS_BESIDE; at++) expect(interest.ask(`beside ${at}`, 'provider')).toBe(true)
   expect(sent.filter((each) => each.startsWith('unwant'))).toEqual([])
-  expect(interest.ask('provider', true)).toBe(true)
+  expect(interest.ask('provider', 'provider')).toBe(true)
   expect(sent.slice(-2)).toEqual(['unwant p0', 'want provider'])
   now = 3_000
   expect(interest.ask('another')).toBe(true)
@@ -104,4 +104,23 @@ it('prepares for asking the first that have something, once each', () => {
   void interest.message('a', { type: 'none', digest: blob.digest, registry })
   for (const peer of ['b', 'b', 'c', 'd']) have(peer)
   expect(prepared).toEqual(['b', 'c'])
+})
+
+it('does not ask again for a while who turned it away, unless that one asks', () => {
+  let now = 0
+  const interest = interestIn(new Map(), { clock: () => now })
+  const { digest } = blob
+  for (let at = 0; at < MAX_ASKED; at++) interest.ask(`p${at}`)
+  void interest.message('p0', { type: 'full', digest, registry })
+  void interest.message('p1', { type: 'full', digest, registry })
+  expect(interest.unanswered).toBe(MAX_ASKED - 2)
+  expect(interest.ask('p0')).toBe(false)
+  expect(interest.ask('p1', 'asker')).toBe(true)
+  expect(interest.ask('another')).toBe(true)
+  expect(interest.ask('yet another')).toBe(false)
+  for (let at = 0; at < MAX_TOLD - MAX_ASKED; at++) expect(interest.ask(`asker ${at}`, 'asker')).toBe(true)
+  expect(interest.ask('one asker more', 'asker')).toBe(false)
+  void interest.message('p2', { type: 'full', digest, registry })
+  now = 11_000
+  expect(interest.ask('p0', 'asker')).toBe(true)
 })
