@@ -25,7 +25,7 @@ const DEFAULTS = {
   slow: '',
   zones: '',
   seeded: '0',
-  connections: '512',
+  connections: '96',
   think: '',
   quantum: '',
   runs: '1',

@@ -1,6 +1,7 @@
 /** A fleet in one process and in simulated time. Owns the hosts and the origin, says who knows whom, starts and kills hosts as planned, and runs until all are done. */
 import type { Digest } from '../../src/oci/digest.ts'
 import { nearestTo } from '../../src/swarm/discovery/nearest.ts'
+import { MAX_CONNECTIONS } from '../../src/swarm/node/member-exchange.ts'
 import type { FleetPlan } from '../fleet/fleet-plan.ts'
 import { assignRoles, boundOf, type HostRole } from '../fleet/host-roles.ts'
 import { wireFactor } from '../fleet/link-shape.ts'
@@ -68,6 +69,8 @@ class SimFleet implements SimWorld {
   readonly #orders = new Map<Digest, readonly SimHost[]>()
   readonly #ranks = new Map<Digest, ReadonlyMap<SimHost, number>>()
   readonly #providers = new Map<SimLayer, SimHost[]>()
+  /** With whom each host has got connected since the start. */
+  readonly #dialled = new Map<SimHost, Set<SimHost>>()
 
   constructor(init: SimInit, sizes: MessageSizes) {
     const { plan, seed, latencyMs, quantumBytes, thinkMs, connections } = init
@@ -154,7 +157,16 @@ class SimFleet implements SimWorld {
 
   isConnected(one: SimHost, other: SimHost): boolean {
     const share = this.#init.connections / Math.max(1, this.hosts.length - 1)
-    return share >= 1 || pairNumber(one.index, other.index) < share
+    return share >= 1 || pairNumber(one.index, other.index) < share || this.#dialledBy(one).has(other)
+  }
+
+  connect(one: SimHost, other: SimHost): boolean {
+    if (this.isConnected(one, other)) return true
+    const isFull = (host: SimHost): boolean => this.connectedCount + this.#dialledBy(host).size >= MAX_CONNECTIONS
+    if (!one.isAlive || !other.isAlive || isFull(one) || isFull(other)) return false
+    this.#dialledBy(one).add(other)
+    this.#dialledBy(other).add(one)
+    return true
   }
 
   nearest(layer: SimLayer, host: SimHost, count: number): SimHost[] {
@@ -191,6 +203,14 @@ class SimFleet implements SimWorld {
       this.#providers.set(layer, providers)
       providers.push(host)
     })
+  }
+
+  #dialledBy(host: SimHost): Set<SimHost> {
+    const known = this.#dialled.get(host)
+    if (known !== undefined) return known
+    const dialled = new Set<SimHost>()
+    this.#dialled.set(host, dialled)
+    return dialled
   }
 
   #order(layer: SimLayer): readonly SimHost[] {

@@ -220,7 +220,9 @@ export class SimInterest {
     }
     if (this.#dialsLeft <= 0) return
     this.#dialsLeft -= 1
-    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#ask(peer, 'provider'))
+    this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => {
+      if (this.#world.connect(this.#host, peer)) this.#ask(peer, 'provider')
+    })
   }
 
   #isFull(peer: SimHost): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Lease, LeaseAsk } from '../../src/blob/ports.ts'
 import { chunksIn, includesChunk, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
-import { DESK_LIMITS } from '../../src/swarm/leases/lease-desk.ts'
+import { DESK_LIMITS, SENT_ON_MS } from '../../src/swarm/leases/lease-desk.ts'
 import { type LeaseAnswer, LeaseTable } from '../../src/swarm/leases/lease-table.ts'
 import { MAX_HOLDERS } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
@@ -26,7 +26,8 @@ export class SimLeases {
   readonly #host: SimHost
   readonly #layer: SimLayer
   readonly #held = new Set<number>()
-  readonly #dialled: SimHost[] = []
+  readonly #sentOn = new Map<SimHost, number>()
+  #hops = 0
   #ask: LeaseAsk | undefined
   #coordinator: SimHost | undefined
   #heard = 0
@@ -76,8 +77,9 @@ export class SimLeases {
     this.#ask = undefined
     for (const chunk of chunksIn(lease.ranges)) this.#held.add(chunk)
     const [next] = nearer
-    if (next !== undefined && next !== this.#host && this.#dialled.length < MAX_HOPS && !this.#dialled.includes(next)) {
-      this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#dialled.push(next))
+    if (next !== undefined && this.#hops < MAX_HOPS && !this.#world.isConnected(this.#host, next)) {
+      this.#hops += 1
+      this.#world.events.after(2 * DIAL_TRIPS * this.#world.latencyMs, () => this.#world.connect(this.#host, next))
     }
     if (isAwaited || lease.ranges.length > 0) this.#leased(lease)
   }
@@ -87,12 +89,7 @@ export class SimLeases {
   }
 
   #choose(): void {
-    const nearest = this.#world.nearestOf(
-      this.#layer,
-      [this.#host, ...this.#world.nearest(this.#layer, this.#host, 1), ...this.#dialled].filter(
-        ({ isAlive }) => isAlive,
-      ),
-    )
+    const nearest = this.#world.nearestOf(this.#layer, [this.#host, ...this.#world.nearest(this.#layer, this.#host, 1)])
     if (nearest === this.#coordinator) return
     this.#coordinator = nearest
     this.#heard = 0
@@ -115,12 +112,26 @@ export class SimLeases {
   #asked(peer: SimHost, { heard, leaves, ...ask }: Said): void {
     const { now } = this.#world.events
     this.#world.tally.lease(this.#host.index, now)
+    if (this.#sendsOn(peer, leaves)) return
     this.#table ??= new LeaseTable({ count: this.#layer.plan.count })
     const answers = this.#table.ask(peer.id, leaves ? { ...ask, most: 0 } : ask, now, heard)
     if (!leaves) this.#nameHolders(peer, this.#table, ask)
     if (leaves) answers.push(...this.#table.withdraw(peer.id, now))
     this.#answer(leaves ? answers.filter(({ agent }) => agent !== peer.id) : answers)
     this.#tick()
+  }
+
+  /** As `LeaseDesk` does. */
+  #sendsOn(peer: SimHost, leaves: boolean): boolean {
+    if (leaves || peer === this.#host || this.#table?.has(peer.id) === true) return false
+    const times = this.#sentOn.get(peer) ?? 0
+    const forMs = SENT_ON_MS[times]
+    const nearer = this.#nearer.filter((other) => other !== peer)
+    if (forMs === undefined || nearer.length === 0) return false
+    this.#sentOn.set(peer, times + 1)
+    const lease = { ranges: [], forMs, members: (this.#table?.members ?? 0) + this.#sentOn.size }
+    this.#tell(peer, { agent: peer.id, kind: 'empty', serial: 0, lease }, nearer)
+    return true
   }
 
   /** As `LeaseDesk` does. */
@@ -158,17 +169,23 @@ export class SimLeases {
 
   #answer(answers: readonly LeaseAnswer[]): void {
     if (answers.length === 0) return
-    const { events, tally, sizes } = this.#world
-    const [near] = this.#world.nearest(this.#layer, this.#host, 1)
-    const isNearer = near !== undefined && this.#world.nearestOf(this.#layer, [this.#host, near]) === near
-    const nearer = isNearer ? [near] : []
+    const nearer = this.#nearer
     for (const answer of answers) {
       const peer = this.#world.byId(answer.agent)
-      if (peer === undefined) continue
-      tally.lease(this.#host.index, events.now)
-      this.#world.tell(this.#host, peer, sizes.leased(answer.lease.ranges.length), () =>
-        peer.leases(this.#layer).#heardFrom(this.#host, answer, nearer),
-      )
+      if (peer !== undefined) this.#tell(peer, answer, nearer)
     }
+  }
+
+  get #nearer(): readonly SimHost[] {
+    const [near] = this.#world.nearest(this.#layer, this.#host, 1)
+    return near !== undefined && this.#world.nearestOf(this.#layer, [this.#host, near]) === near ? [near] : []
+  }
+
+  #tell(peer: SimHost, answer: LeaseAnswer, nearer: readonly SimHost[]): void {
+    const { events, tally, sizes } = this.#world
+    tally.lease(this.#host.index, events.now)
+    this.#world.tell(this.#host, peer, sizes.leased(answer.lease.ranges.length), () =>
+      peer.leases(this.#layer).#heardFrom(this.#host, answer, nearer),
+    )
   }
 }

@@ -24,6 +24,8 @@ export interface SimWorld {
   /** Other agents that this one is connected with, those nearest to the layer's digest first. */
   nearest(layer: SimLayer, host: SimHost, count: number): SimHost[]
   isConnected(one: SimHost, other: SimHost): boolean
+  /** @returns whether they are connected then: neither has more than it may */
+  connect(one: SimHost, other: SimHost): boolean
   readonly connectedCount: number
   /** Of at least one. */
   nearestOf(layer: SimLayer, hosts: readonly SimHost[]): SimHost

@@ -57,6 +57,14 @@ export const DESK_LIMITS: LeaseDeskLimits = {
   metByAll: MAX_ASKED,
 }
 
+/**
+ * An agent that asks here first is sent on to a nearer one so often, and asks again after so many milliseconds: of two coordinators each would let the agents fetch the same. If it comes back all the
+ * same, it can't reach that one.
+ */
+export const SENT_ON_MS: readonly number[] = [100, 300]
+const MAX_SENT_ON = 4_096
+const SENT_ON_BYTES = 128
+
 interface Entry {
   readonly key: BlobKey
   readonly name: string
@@ -70,6 +78,8 @@ interface Entry {
   expired: number
   nearer: readonly string[]
   nearerAt: number
+  /** How often agents were sent on. */
+  readonly sentOn: Map<string, number>
 }
 
 /** Tables that one member opened. */
@@ -111,14 +121,33 @@ export class LeaseDesk {
     entry.usedAt = now
     this.#tables.delete(entry.name)
     this.#tables.set(entry.name, entry)
+    if (!this.#sendsOn(peer, entry, message)) this.#settle(peer, entry, message)
+    this.#weigh(entry)
+    this.#makeRoom(entry)
+    this.#schedule()
+  }
+
+  #settle(peer: string, entry: Entry, message: LeaseMessage): void {
+    const now = entry.usedAt
     const { leaves, heard } = message
     const answers = entry.table.ask(peer, leaves ? { ...message, most: 0 } : message, now, heard)
     if (leaves) answers.push(...entry.table.withdraw(peer, now))
     this.#answer(entry, leaves ? answers.filter(({ agent }) => agent !== peer) : answers, now)
     if (!leaves) this.#nameHolders(peer, entry, message)
-    this.#weigh(entry)
-    this.#makeRoom(entry)
-    this.#schedule()
+  }
+
+  #sendsOn(peer: string, entry: Entry, { leaves }: LeaseMessage): boolean {
+    const { table, key, sentOn, usedAt } = entry
+    if (leaves || table.has(peer) || peer === this.#components.members.self) return false
+    const nearer = this.#nearer(entry, usedAt).filter((other) => other !== peer)
+    const times = sentOn.get(peer) ?? 0
+    const forMs = SENT_ON_MS[times]
+    if (nearer.length === 0 || forMs === undefined || sentOn.size >= MAX_SENT_ON) return false
+    sentOn.set(peer, times + 1)
+    const members = table.members + sentOn.size
+    this.#components.metrics.leased('empty')
+    this.#components.answer(peer, { type: 'leased', ...key, ranges: [], forMs, members, serial: 0, nearer })
+    return true
   }
 
   /** The peer is gone, or shut out. */
@@ -147,7 +176,18 @@ export class LeaseDesk {
     else if (this.#tables.size >= this.#limits.maxTables) this.#forgetOne(this.#largest('count'))
     const table = new LeaseTable({ count: planChunks(size).count, lateness: this.#components.lateness })
     const key = { digest, registry }
-    const entry = { key, name, table, opener: peer, usedAt: now, bytes: 0, expired: 0, nearer: [], nearerAt: -Infinity }
+    const entry: Entry = {
+      key,
+      name,
+      table,
+      opener: peer,
+      usedAt: now,
+      bytes: 0,
+      expired: 0,
+      nearer: [],
+      nearerAt: -Infinity,
+      sentOn: new Map(),
+    }
     this.#tables.set(name, entry)
     const opened = this.#opened.get(peer) ?? { count: 0, bytes: 0 }
     opened.count += 1
@@ -165,7 +205,7 @@ export class LeaseDesk {
   }
 
   #weigh(entry: Entry): void {
-    const { bytes } = entry.table
+    const bytes = entry.table.bytes + SENT_ON_BYTES * entry.sentOn.size
     const more = bytes - entry.bytes
     entry.bytes = bytes
     this.#bytes += more

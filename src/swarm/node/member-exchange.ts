@@ -19,6 +19,8 @@ import type { Member, Members } from '../swarm-ports.ts'
 const PROTOCOL = '/shoal/members/1'
 /** Members that an agent connects with on its own account. */
 export const FULL_MESH = 64
+/** Of one agent with others, whoever opened them. */
+export const MAX_CONNECTIONS = 512
 const MAX_ADDRESSES = 4
 const MESSAGE_BYTES = 32 * 1024
 const DIALS_AT_ONCE = 4

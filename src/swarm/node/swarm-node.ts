@@ -36,7 +36,7 @@ import { boundAnswers, MAX_PROVIDERS_TOLD } from './kad-bounds.ts'
 import type { KnownPeers } from './known-peers.ts'
 import { libp2pOptions, type SwarmLibp2p } from './libp2p-options.ts'
 import { ListeningAddresses } from './listening-addresses.ts'
-import { MemberExchange } from './member-exchange.ts'
+import { MAX_CONNECTIONS, MemberExchange } from './member-exchange.ts'
 import { RecordStore } from './record-store.ts'
 import type { SwarmTiming } from './swarm-timing.ts'
 
@@ -69,7 +69,6 @@ export interface SwarmNodeInit {
 }
 
 /** What a swarm costs at most: connections, each with some 100 KiB, and records of peers that came and went. */
-const MAX_CONNECTIONS = 512
 const RECORDS = { maxPeers: 2048, maxRecords: 32_768, maxRecordsPerPeer: 8192, maxProvidersTold: MAX_PROVIDERS_TOLD }
 const STREAMS_PER_PEER = 64
 
