@@ -15,7 +15,12 @@ export interface SignerShare {
 }
 
 /** As `ChunkTrust.risks`. */
-interface Risks {
+export interface Risks {
+  readonly risky: number
+  readonly bySigner: ReadonlyMap<string, number>
+}
+
+interface RiskCounts extends Risks {
   risky: number
   readonly bySigner: Map<string, number>
 }
@@ -119,9 +124,12 @@ export class ChunkTrust {
   risks(onTheirWay: ChunkSet): Risks {
     const { chunks, book } = this.#components
     const here = this.#risksHere()
+    const coming = onTheirWay.copy()
+    coming.keepAll(book.risky)
+    if (coming.isEmpty) return here
     const risks = { risky: here.risky, bySigner: new Map(here.bySigner) }
-    for (let index = onTheirWay.next(0); index >= 0; index = onTheirWay.next(index + 1)) {
-      if (book.risky.has(index) && chunks.of(index) === 'absent') this.#count(index, risks)
+    for (let index = coming.next(0); index >= 0; index = coming.next(index + 1)) {
+      if (chunks.of(index) === 'absent') this.#count(index, risks)
     }
     return risks
   }
@@ -142,7 +150,7 @@ export class ChunkTrust {
     return risks
   }
 
-  #count(index: number, risks: Risks): void {
+  #count(index: number, risks: RiskCounts): void {
     const { book } = this.#components
     const signer = book.unconfirmed(index)
     if (signer === undefined || book.isMapper(signer)) risks.risky += 1

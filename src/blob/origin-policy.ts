@@ -124,7 +124,7 @@ export class OriginPolicy {
   #placeToHelp(source: SourceView): number | undefined {
     const { open, snapshot } = this.#draft
     if (open.isEmpty) return undefined
-    const helps = !this.#isCold && this.#isFasterThanPeers(source)
+    const helps = this.#isFasterThanPeers(source) && !this.#isCold
     if (!helps && !this.#leases.isOverdue) return undefined
     // what others fetch too at the same time is no help to them
     const isShared = this.#leases.others > 0 && !this.#leases.isOverdue
@@ -177,7 +177,7 @@ export class OriginPolicy {
 
   /** Whether something is missing that no peer has either. */
   get #isCold(): boolean {
-    return this.#draft.open.some((chunk) => this.#peers.lack(chunk))
+    return this.#peers.lackSome(this.#draft.open)
   }
 
   /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */

@@ -21,17 +21,16 @@ export class PeerPolicy {
   readonly #draft: RunDraft
   readonly #peers: readonly SourceView[]
   readonly #hasOrigin: boolean
-  /** Answers that were worked out: none of them changes while it is decided. */
-  readonly #known: { readonly has: ChunkSet; readonly may: ChunkSet }
-  readonly #held: ChunkSet
+  /** Chunks of which it was worked out whether they may be asked for: that does not change while it is decided. */
+  readonly #known: ChunkSet
   readonly #free: ChunkSet
   readonly #risky: ChunkSet
+  #bytesPerSecond: number | undefined
 
   constructor(draft: RunDraft) {
     this.#draft = draft
     const { sources, plan } = draft.snapshot
-    this.#known = { has: new ChunkSet(plan.count), may: new ChunkSet(plan.count) }
-    this.#held = new ChunkSet(plan.count)
+    this.#known = new ChunkSet(plan.count)
     this.#free = new ChunkSet(plan.count)
     this.#risky = new ChunkSet(plan.count)
     this.#peers = sources.filter(({ kind }) => kind === 'peer')
@@ -44,7 +43,8 @@ export class PeerPolicy {
 
   /** Of all that may be asked, together. */
   get bytesPerSecond(): number {
-    return this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+    this.#bytesPerSecond ??= this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+    return this.#bytesPerSecond
   }
 
   get count(): number {
@@ -57,21 +57,26 @@ export class PeerPolicy {
   }
 
   canBring(chunk: number): boolean {
-    return this.#mayAsk(chunk) && this.#has(chunk)
+    return this.have(chunk) && this.#mayAsk(chunk)
   }
 
   have(chunk: number): boolean {
-    return this.#has(chunk)
+    return this.#draft.snapshot.atPeers.has(chunk)
+  }
+
+  /** Whether there are peers, and chunks in the set that none of them has yet. */
+  lackSome(chunks: ChunkSet): boolean {
+    return this.areThere && !chunks.isWithin(this.#draft.snapshot.atPeers)
   }
 
   /** There are peers, and none of them has the chunk yet. */
   lack(chunk: number): boolean {
-    return this.areThere && !this.#has(chunk)
+    return this.areThere && !this.have(chunk)
   }
 
   /** Peers have it, but so much is on its way on their word alone that more has to wait until it is confirmed. */
   isUnconfirmed(chunk: number): boolean {
-    return this.#isRisky(chunk) && this.#draft.riskLeft <= 0 && this.#has(chunk)
+    return this.have(chunk) && this.#isRisky(chunk) && this.#draft.riskLeft <= 0
   }
 
   /** @returns whether peers see to it that the reader gets the chunk */
@@ -94,7 +99,7 @@ export class PeerPolicy {
   /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
     let free = this.#freeOf(this.#peers)
-    if (free.length === 0 || this.#draft.open.isEmpty) return
+    if (free.length === 0 || this.#draft.open.isEmpty || !this.#hasRoom) return
     const chunks = new FillOrder(this.#draft, { leavesDisputed: this.#hasOrigin })
     const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / this.#draft.snapshot.plan.chunkBytes))
     let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
@@ -104,7 +109,7 @@ export class PeerPolicy {
       while (open.length < Math.max(1, slots) * runChunks) {
         const chunk = chunks.next()
         if (chunk < 0) break
-        if (this.#mayAsk(chunk) && this.#has(chunk) && free.some((peer) => peer.gives(chunk))) open.push(chunk)
+        if (this.canBring(chunk) && free.some((peer) => peer.gives(chunk))) open.push(chunk)
       }
       if (open.length === 0) return
       const start = this.#firstStart(open, free)
@@ -159,14 +164,6 @@ export class PeerPolicy {
     return (this.#draft.snapshot.plan.chunkBytes * 1_000) / Math.max(1, bytesPerSecond ?? usual)
   }
 
-  #has(chunk: number): boolean {
-    if (!this.#known.has.has(chunk)) {
-      this.#known.has.add(chunk)
-      if (this.#peers.some((peer) => peer.has(chunk))) this.#held.add(chunk)
-    }
-    return this.#held.has(chunk)
-  }
-
   #firstStart(open: readonly number[], free: readonly SourceView[]): { peer: SourceView; chunk: number } | undefined {
     for (const chunk of open) {
       if (!this.#mayAsk(chunk)) continue
@@ -202,8 +199,8 @@ export class PeerPolicy {
   }
 
   #learn(chunk: number): void {
-    if (this.#known.may.has(chunk)) return
-    this.#known.may.add(chunk)
+    if (this.#known.has(chunk)) return
+    this.#known.add(chunk)
     const may = this.#draft.snapshot.mayFetch(chunk)
     if (may === 'free') this.#free.add(chunk)
     else if (may === 'risky') this.#risky.add(chunk)

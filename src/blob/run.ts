@@ -80,13 +80,16 @@ export class Run {
 
   /** Bytes that it has brought. */
   get received(): number {
-    return this.writing.reduce((sum, piece) => sum + piece.length, this.position) - this.#startedFrom
+    let position = this.position
+    for (const piece of this.writing) position += piece.length
+    return position - this.#startedFrom
   }
 
   view(plan: ChunkPlan, now: number): RunView {
     const ageMs = now - this.startedAt
     // Readers may be ahead of the disk, but never of what has arrived.
-    const position = this.#startedFrom + this.received
+    const { received } = this
+    const position = this.#startedFrom + received
     const next = this.isSpare ? this.next : Math.max(this.next, chunkAt(plan, position))
     return {
       id: this.id,
@@ -100,7 +103,7 @@ export class Run {
       ageMs,
       // A disk that takes its time is not the source's fault.
       silentMs: this.writing.length > 0 ? 0 : now - (this.lastByteAt ?? Math.min(now, this.startedAt + TURN_MS)),
-      bytesPerSecond: (this.received * 1_000) / Math.max(1, ageMs),
+      bytesPerSecond: (received * 1_000) / Math.max(1, ageMs),
     }
   }
 }
