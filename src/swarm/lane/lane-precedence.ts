@@ -63,6 +63,7 @@ export class LanePrecedence {
   }
 
   #mayBegin({ peer, since }: Request): boolean {
+    if (this.#given.size < MOST_OF_ELDERS) return true
     const now = this.#clock()
     const age = Math.min(MOST_AGE_MS, now - since)
     const elderAge = age + Math.max(LATER.ms, LATER.share * age)
