@@ -155,9 +155,9 @@ export class OriginPolicy {
   #isFasterThanPeers(source: SourceView): boolean {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
-    const rate = this.#peers.expectedRate
     // as long as they all fetched from the origin, their links were not for each other
     if (this.#leases.others > 0 && this.#leases.ownMs < this.#leases.patience(TURN_OVER_MS)) return false
+    const rate = this.#peers.expectedRate
     const pulling = Math.max(this.#peers.count, this.#leases.others)
     const areFew = pulling <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew

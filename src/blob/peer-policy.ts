@@ -69,6 +69,13 @@ export class PeerPolicy {
     return this.areThere && !chunks.isWithin(this.#draft.snapshot.atPeers)
   }
 
+  /** Those that no peer has. */
+  without(chunks: ChunkSet): ChunkSet {
+    const rest = chunks.copy()
+    rest.deleteAll(this.#draft.snapshot.atPeers)
+    return rest
+  }
+
   /** There are peers, and none of them has the chunk yet. */
   lack(chunk: number): boolean {
     return this.areThere && !this.have(chunk)
@@ -98,8 +105,9 @@ export class PeerPolicy {
 
   /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
+    if (!this.areThere || this.#draft.open.isEmpty || !this.#hasRoom) return
     let free = this.#freeOf(this.#peers)
-    if (free.length === 0 || this.#draft.open.isEmpty || !this.#hasRoom) return
+    if (free.length === 0) return
     const chunks = new FillOrder(this.#draft, { leavesDisputed: this.#hasOrigin })
     const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / this.#draft.snapshot.plan.chunkBytes))
     let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
@@ -150,8 +158,9 @@ export class PeerPolicy {
 
   #expectedRateOf(peer: SourceView): number {
     const runs = this.#draft.runsOf(peer.id)
+    if (runs.length === 0) return peer.bytesPerSecond ?? GUESSED_RATE
     if (runs.some(({ view }) => view !== undefined && isSilent(view, this.#draft.snapshot))) return 0
-    if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * Math.max(1, runs.length)
+    if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * runs.length
     const rated = runs.filter(({ view }) => view !== undefined && view.ageMs >= GUESSED_MS)
     if (rated.length === 0) return GUESSED_RATE
     return rated.reduce((sum, { view }) => sum + (view?.bytesPerSecond ?? 0), 0)

@@ -7,6 +7,9 @@ import type { TransferSource } from './transfer-source.ts'
 /** A request waits so long for its turn until that counts as silence: a host that is gone never gives one. */
 const TURN_MS = 2_000
 
+const NOTHING: readonly Uint8Array[] = []
+const NOTHING_WRITTEN = Promise.resolve()
+
 export interface Stop {
   readonly signal: AbortSignal
   abort(reason: unknown): void
@@ -45,9 +48,9 @@ export class Run {
   /** The next byte to be written, or kept. */
   position: number
   /** What is being written at `position`. */
-  writing: readonly Uint8Array[] = []
+  writing: readonly Uint8Array[] = NOTHING
   /** The last write that was begun. */
-  written: Promise<unknown> = Promise.resolve()
+  written: Promise<unknown> = NOTHING_WRITTEN
   /** When the last byte came, or the source was asked; undefined while the request waits for its turn. */
   lastByteAt: number | undefined
   /** What arrived of a chunk that is not written yet, because there is something of it here. */

@@ -74,8 +74,7 @@ class TransferSnapshot implements Snapshot {
     this.plan = plan
     this.runs = runs.map((run) => run.view(plan, now))
     this.#landing = landingOf(plan, runs, this.runs)
-    this.missing = chunks.absent()
-    if (this.#landing !== undefined) this.missing.deleteAll(this.#landing)
+    this.missing = missingOf(chunks, this.#landing)
     this.sources = viewsOf(this.#usable, parts)
     this.sparesLeft = SPARES.least + SPARES.share * chunks.verifiedCount - parts.spares
     this.peersBytesPerSecond = parts.peersBytesPerSecond
@@ -172,6 +171,13 @@ class RisksTaken {
     for (const run of this.#parts.runs) if (!run.isTrusted) covered.addRange(run.next, run.end)
     return covered
   }
+}
+
+function missingOf({ absent }: ChunkStates, landing: ChunkSet | undefined): ChunkSet {
+  if (landing === undefined) return absent
+  const missing = absent.copy()
+  missing.deleteAll(landing)
+  return missing
 }
 
 function landingOf(plan: ChunkPlan, runs: readonly Run[], views: readonly RunView[]): ChunkSet | undefined {

@@ -62,9 +62,9 @@ export class TransferSource {
   /** The origin has contradicted what it states: what it gives would not be taken. */
   #isDoubted = false
   /** Chunks that it turned out not to have. */
-  readonly #lacks = new Set<number>()
+  #lacks: Set<number> | undefined
   /** Chunks that it gave to others when it was asked, with the time from which on it may be asked again. */
-  readonly #crowded = new Map<number, { until: number; times: number }>()
+  #crowded: Map<number, { until: number; times: number }> | undefined
   #crowdedInRow = 0
 
   constructor(source: ChunkSource, key: string) {
@@ -77,18 +77,18 @@ export class TransferSource {
 
   /** When something may be asked of it that may not be asked now. */
   wakeTimes(now: number): number[] {
-    const crowded = this.#crowded.values().map(({ until }) => until)
-    return [this.#restUntil, ...crowded].filter((time) => time > now)
+    const crowded = this.#crowded?.values().map(({ until }) => until)
+    return [this.#restUntil, ...(crowded ?? [])].filter((time) => time > now)
   }
 
   has(index: number): boolean {
-    return (this.peer === undefined || this.peer.has(index)) && !this.#lacks.has(index)
+    return (this.peer === undefined || this.peer.has(index)) && this.#lacks?.has(index) !== true
   }
 
   /** Adds the chunks that it has, of a peer. */
   addTo(chunks: ChunkSet): void {
     if (this.peer === undefined) return
-    if (this.#lacks.size === 0) {
+    if (this.#lacks === undefined) {
       chunks.addBytes(this.peer.bits)
       return
     }
@@ -100,7 +100,7 @@ export class TransferSource {
 
   /** It has the chunk and may be asked for it now. */
   gives(index: number, now: number): boolean {
-    return this.has(index) && (this.#crowded.get(index)?.until ?? now) <= now
+    return this.has(index) && (this.#crowded?.get(index)?.until ?? now) <= now
   }
 
   isUsable(now: number): boolean {
@@ -195,6 +195,7 @@ export class TransferSource {
 
   /** It does not give this chunk, or not the version of it that is wanted. */
   lacks(index: number): void {
+    this.#lacks ??= new Set()
     this.#lacks.add(index)
   }
 
@@ -205,7 +206,7 @@ export class TransferSource {
 
   /** What it was thought to lack is to be asked for again. */
   forgetLacks(): void {
-    this.#lacks.clear()
+    this.#lacks = undefined
     this.#isDoubted = false
   }
 
@@ -249,7 +250,7 @@ export class TransferSource {
       return
     }
     if (hasCode(error, 'PEER_LACKS')) {
-      for (let index = from; index < to; index++) this.#lacks.add(index)
+      for (let index = from; index < to; index++) this.lacks(index)
       this.#restUntil = now
       return
     }
@@ -266,9 +267,10 @@ export class TransferSource {
   }
 
   #wasCrowded(index: number, now: number, error: ShoalError): void {
+    this.#crowded ??= new Map()
     const times = (this.#crowded.get(index)?.times ?? 0) + 1
     this.#crowded.set(index, { until: now + CROWDED_MS, times })
-    if (times >= MAX_CROWDED.ofChunk) this.#lacks.add(index)
+    if (times >= MAX_CROWDED.ofChunk) this.lacks(index)
     this.#crowdedInRow += 1
     if (this.#crowdedInRow >= MAX_CROWDED.inRow) this.error = error
   }
