@@ -157,12 +157,13 @@ export class OriginPolicy {
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
     // as long as they all fetched from the origin, their links were not for each other
     if (this.#leases.others > 0 && this.#leases.ownMs < this.#leases.patience(TURN_OVER_MS)) return false
-    const rate = this.#peers.expectedRate
     const pulling = Math.max(this.#peers.count, this.#leases.others)
     const areFew = pulling <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
     const share = areFew ? Math.max(HELP_SHARE.many, HELP_SHARE.few / Math.max(1, pulling)) : HELP_SHARE.many
-    if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
+    const fast = isUnknown ? Number.POSITIVE_INFINITY : (source.bytesPerSecond ?? 0) * share
+    const rate = this.#peers.expectedRate(fast)
+    if (rate >= fast) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     return this.#draft.open.size > enough
   }

@@ -51,9 +51,14 @@ export class PeerPolicy {
     return this.#peers.length
   }
 
-  /** Bytes per second of all that may be asked, with the requests that run. */
-  get expectedRate(): number {
-    return this.#peers.reduce((sum, peer) => sum + this.#expectedRateOf(peer), 0)
+  /** Bytes per second of all that may be asked, with the requests that run; of as many as are needed to reach `enough`. */
+  expectedRate(enough: number): number {
+    let sum = 0
+    for (const peer of this.#peers) {
+      if (sum >= enough) break
+      sum += this.#expectedRateOf(peer)
+    }
+    return sum
   }
 
   canBring(chunk: number): boolean {

@@ -5,32 +5,46 @@ import type { TransferSource } from './transfer-source.ts'
 export interface Moment {
   readonly now: number
   readonly trust: Pick<ChunkTrust, 'mayComeFrom'>
+  /** As of `TransferSource.chunksLeft`. */
+  unjudged(source: TransferSource): number
 }
 
-/** A source as it is at one moment, for `chunk-scheduler`: there are many, and many moments. */
+/** A source as it is at one moment, for `chunk-scheduler`. There are many sources and many moments, and little is asked of most: nothing is copied. */
 export class SourceAt implements SourceView {
   readonly id: string
   readonly kind: 'origin' | 'peer'
-  readonly maxRuns: number
-  readonly chunksLeft: number
-  readonly bytesPerSecond: number | undefined
-  readonly bytesReceived: number
-  readonly ignoresRange: boolean
-  readonly isSlow: boolean
   readonly #source: TransferSource
   readonly #moment: Moment
 
-  constructor(source: TransferSource, moment: Moment, unjudged: number) {
+  constructor(source: TransferSource, moment: Moment) {
     this.id = source.id
-    this.kind = source.source.kind
-    this.maxRuns = source.maxRuns
-    this.chunksLeft = source.chunksLeft(unjudged)
-    this.bytesPerSecond = source.bytesPerSecond
-    this.bytesReceived = source.bytesReceived
-    this.ignoresRange = source.ignoresRange
-    this.isSlow = source.isSlow
+    this.kind = source.peer === undefined ? 'origin' : 'peer'
     this.#source = source
     this.#moment = moment
+  }
+
+  get maxRuns(): number {
+    return this.#source.maxRuns
+  }
+
+  get chunksLeft(): number {
+    return this.#source.chunksLeft(this.#moment.unjudged(this.#source))
+  }
+
+  get bytesPerSecond(): number | undefined {
+    return this.#source.bytesPerSecond
+  }
+
+  get bytesReceived(): number {
+    return this.#source.bytesReceived
+  }
+
+  get ignoresRange(): boolean {
+    return this.#source.ignoresRange
+  }
+
+  get isSlow(): boolean {
+    return this.#source.isSlow
   }
 
   has(index: number): boolean {

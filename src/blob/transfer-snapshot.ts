@@ -6,6 +6,7 @@ import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkTrust, Risks } from './chunk-trust.ts'
 import type { BringerBook } from './chunk-writer.ts'
 import type { Run } from './run.ts'
+import type { Moment } from './source-at.ts'
 import type { TransferSource } from './transfer-source.ts'
 import type { TransferSources } from './transfer-sources.ts'
 
@@ -75,7 +76,8 @@ class TransferSnapshot implements Snapshot {
     this.runs = runs.map((run) => run.view(plan, now))
     this.#landing = landingOf(plan, runs, this.runs)
     this.missing = missingOf(chunks, this.#landing)
-    this.sources = viewsOf(this.#usable, parts)
+    const moment = new SourcesMoment(parts)
+    this.sources = this.#usable.map((source) => source.view(moment))
     this.sparesLeft = SPARES.least + SPARES.share * chunks.verifiedCount - parts.spares
     this.peersBytesPerSecond = parts.peersBytesPerSecond
     this.wanted = parts.wanted
@@ -191,12 +193,29 @@ function landingOf(plan: ChunkPlan, runs: readonly Run[], views: readonly RunVie
   return landing
 }
 
-function viewsOf(sources: readonly TransferSource[], parts: SnapshotParts): SourceView[] {
-  const { now, trust, runs, bringers } = parts
+/** What is asked of each source is counted once, and only if it is asked for. */
+class SourcesMoment implements Moment {
+  readonly now: number
+  readonly trust: ChunkTrust
+  readonly #parts: SnapshotParts
+  #asked: Map<TransferSource, number> | undefined
+
+  constructor(parts: SnapshotParts) {
+    this.now = parts.now
+    this.trust = parts.trust
+    this.#parts = parts
+  }
+
+  unjudged(source: TransferSource): number {
+    this.#asked ??= askedBySource(this.#parts.runs)
+    return (this.#asked.get(source) ?? 0) + this.#parts.bringers.count(source)
+  }
+}
+
+function askedBySource(runs: readonly Run[]): Map<TransferSource, number> {
   const asked = new Map<TransferSource, number>()
   for (const { source, next, end } of runs) asked.set(source, (asked.get(source) ?? 0) + end - next)
-  const moment = { now, trust }
-  return sources.map((source) => source.view(moment, (asked.get(source) ?? 0) + bringers.count(source)))
+  return asked
 }
 
 /** Where readers may have seen the first bytes as the origin sent them, one agent's false word must not make them wrong. */

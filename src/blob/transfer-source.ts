@@ -49,6 +49,8 @@ export class TransferSource {
   /** Requests to it that are no runs. */
   #besides = 0
   #restUntil = 0
+  /** The origin has contradicted what it states: what it gives would not be taken. */
+  #isDoubted = false
   /** Since when it has brought nothing and served others before. */
   #putOffSince: number | undefined
   #late = 0
@@ -59,8 +61,6 @@ export class TransferSource {
   #bytesReceived = 0
   #ignoresRange = false
   #goodChunks = 0
-  /** The origin has contradicted what it states: what it gives would not be taken. */
-  #isDoubted = false
   /** Chunks that it turned out not to have. */
   #lacks: Set<number> | undefined
   /** Chunks that it gave to others when it was asked, with the time from which on it may be asked again. */
@@ -145,9 +145,8 @@ export class TransferSource {
     return this.#late > 0
   }
 
-  /** @param unjudged as of `chunksLeft` */
-  view(moment: Moment, unjudged: number): SourceView {
-    return new SourceAt(this, moment, unjudged)
+  view(moment: Moment): SourceView {
+    return new SourceAt(this, moment)
   }
 
   /** A run has brought something. */

@@ -1,15 +1,20 @@
 import { expect, it } from 'vitest'
 import { ChunkSet } from '../../../src/blob/chunk-set.ts'
 import type { ChunkSource, PeerSource } from '../../../src/blob/ports.ts'
+import type { Moment } from '../../../src/blob/source-at.ts'
 import { TransferSource } from '../../../src/blob/transfer-source.ts'
 import { ShoalError } from '../../../src/errors.ts'
 
 const ORIGIN: ChunkSource = { kind: 'origin', id: 'origin', open: () => Promise.reject(new Error('nobody opens it')) }
 const ALL = Uint8Array.of(0xff)
 
+function momentAt(now: number): Moment {
+  return { now, trust: { mayComeFrom: () => true }, unjudged: () => 0 }
+}
+
 it('a request that is no run takes the place of one until it has ended', () => {
   const source = new TransferSource(ORIGIN, 'origin')
-  const maxRuns = (): number => source.view({ now: 0, trust: { mayComeFrom: () => true } }, 0).maxRuns
+  const maxRuns = (): number => source.view(momentAt(0)).maxRuns
   const before = maxRuns()
   const ended = source.beside()
   expect(maxRuns()).toBe(before - 1)
@@ -25,7 +30,7 @@ it('a chunk that a peer gives to others is asked of it again after a while, and 
   const crowded = new ShoalError('PEER_CROWDED', 'others have it soon')
   source.failed(crowded, { now: 1_000, gained: false, hasOthers: true, from: 3, to: 5 })
   expect([source.error, source.isUsable(1_000)]).toEqual([undefined, true])
-  const view = source.view({ now: 1_000, trust: { mayComeFrom: () => true } }, 0)
+  const view = source.view(momentAt(1_000))
   expect([view.has(3), view.gives(3), view.gives(4)]).toEqual([true, false, true])
   const [again = 0, ...more] = source.wakeTimes(1_000)
   expect(more).toEqual([])
