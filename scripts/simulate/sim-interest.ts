@@ -60,6 +60,10 @@ export class SimPeer implements PeerSource {
     return this.chunks.has(index)
   }
 
+  get bits(): Uint8Array {
+    return this.chunks.bits
+  }
+
   report(conduct: Conduct): void {
     this.#report(conduct)
   }

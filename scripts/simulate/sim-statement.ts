@@ -38,21 +38,17 @@ function make(layer: SimLayer, kind: ChunkStatement['kind'], signer: string, ind
   return { id: layer.nextStatement(), statement, bytes: sizes[kind](indexes.length) }
 }
 
-/** A set of small numbers. */
+/** A set of small numbers, as bits: there are several for each pair of hosts, and a typed array takes 160 bytes more than a plain one. */
 export class SmallSet {
-  #bits = new Uint8Array(16)
+  readonly #words: number[] = []
 
   has(value: number): boolean {
-    return ((this.#bits[value >>> 3] ?? 0) & (1 << (value & 7))) !== 0
+    return ((this.#words[value >>> 5] ?? 0) & (1 << (value & 31))) !== 0
   }
 
   add(value: number): void {
-    const at = value >>> 3
-    if (at >= this.#bits.length) {
-      const grown = new Uint8Array(Math.max(at + 1, 2 * this.#bits.length))
-      grown.set(this.#bits)
-      this.#bits = grown
-    }
-    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (value & 7))
+    const at = value >>> 5
+    while (this.#words.length <= at) this.#words.push(0)
+    this.#words[at] = (this.#words[at] ?? 0) | (1 << (value & 31))
   }
 }

@@ -94,6 +94,8 @@ export interface Snapshot {
   readonly runs: readonly RunView[]
   /** The first origin among them is the one that is asked. */
   readonly sources: readonly SourceView[]
+  /** Chunks that some peer of `sources` has. Nobody changes it. */
+  readonly atPeers: ChunkSet
   /** Whether a peer has the chunk that may not be asked now, and may be soon. */
   isWithResting(index: number): boolean
   /** So many chunks may still be asked for a second time because they come slowly. */

@@ -43,9 +43,9 @@ export class ChunkStates {
     return this.#changes
   }
 
-  /** Chunks that are absent now, to keep. */
-  absent(): ChunkSet {
-    return this.#absent.copy()
+  /** Chunks that are absent now. Only this one changes it. */
+  get absent(): ChunkSet {
+    return this.#absent
   }
 
   of(index: number): ChunkState {

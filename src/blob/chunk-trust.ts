@@ -3,7 +3,7 @@
  * stated. Owned by one `Transfer`.
  */
 import { isReleased } from './chunk-evidence.ts'
-import type { ChunkSet } from './chunk-set.ts'
+import { ChunkSet } from './chunk-set.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ClaimBook } from './claim-book.ts'
 import type { ChunkHash } from './ports.ts'
@@ -15,7 +15,12 @@ export interface SignerShare {
 }
 
 /** As `ChunkTrust.risks`. */
-interface Risks {
+export interface Risks {
+  readonly risky: number
+  readonly bySigner: ReadonlyMap<string, number>
+}
+
+interface RiskCounts extends Risks {
   risky: number
   readonly bySigner: Map<string, number>
 }
@@ -39,8 +44,12 @@ export class ChunkTrust {
   /** The only version of a chunk that is taken from peers. */
   readonly expected = new Map<number, ChunkHash>()
   readonly #components: ChunkTrustComponents
-  /** As it was when it was last counted. */
-  #here: { readonly changes: number; readonly all: ChunkSet; readonly sure: number; readonly risks: Risks } | undefined
+  /** Chunks that are risky, and here: as it was when it was last looked at. */
+  #here:
+    | { readonly changes: number; readonly all: ChunkSet; readonly sure: number; readonly risky: ChunkSet }
+    | undefined
+  /** As it was when it was last counted, of all that were risky then. */
+  #counted: { readonly all: ChunkSet; readonly risky: ChunkSet; readonly counts: RiskCounts } | undefined
 
   constructor(components: ChunkTrustComponents) {
     this.#components = components
@@ -113,39 +122,49 @@ export class ChunkTrust {
 
   /**
    * Chunks that are here, or on their way, on the word of signers whom nothing has confirmed; apart, by signer, those of which one
-   * says that it got them from the origin.
+   * says that it got them from the origin. Good until the next call.
    * @param onTheirWay from peers
    */
   risks(onTheirWay: ChunkSet): Risks {
     const { chunks, book } = this.#components
-    const here = this.#risksHere()
-    const risks = { risky: here.risky, bySigner: new Map(here.bySigner) }
-    for (let index = onTheirWay.next(0); index >= 0; index = onTheirWay.next(index + 1)) {
-      if (book.risky.has(index) && chunks.of(index) === 'absent') this.#count(index, risks)
-    }
-    return risks
+    const { risky: all } = book
+    const risky = onTheirWay.copy()
+    risky.keepAll(chunks.absent)
+    risky.keepAll(all)
+    risky.addAll(this.#risksHere(all))
+    const counted = this.#counted?.all === all ? this.#counted : undefined
+    const counts = counted?.counts ?? { risky: 0, bySigner: new Map<string, number>() }
+    const before = counted?.risky ?? new ChunkSet(risky.count)
+    this.#count(counts, { of: risky, without: before, by: 1 })
+    this.#count(counts, { of: before, without: risky, by: -1 })
+    this.#counted = { all, risky, counts }
+    return counts
   }
 
-  #risksHere(): Risks {
+  #risksHere(all: ChunkSet): ChunkSet {
     const { chunks, book } = this.#components
     const known = this.#here
     const { changes } = chunks
-    const { risky: all } = book
-    if (known?.changes === changes && known.all === all && known.sure === this.sure.size) return known.risks
-    const risks = { risky: 0, bySigner: new Map<string, number>() }
+    if (known?.changes === changes && known.all === all && known.sure === this.sure.size) return known.risky
+    const risky = new ChunkSet(all.count)
     for (let index = all.next(0); index >= 0; index = all.next(index + 1)) {
       const state = chunks.of(index)
       const isFromPeer = state === 'arrived' || (state === 'verified' && !book.own.has(index) && !this.sure.has(index))
-      if (isFromPeer) this.#count(index, risks)
+      if (isFromPeer) risky.add(index)
     }
-    this.#here = { changes, all, sure: this.sure.size, risks }
-    return risks
+    this.#here = { changes, all, sure: this.sure.size, risky }
+    return risky
   }
 
-  #count(index: number, risks: Risks): void {
+  #count(counts: RiskCounts, { of, without, by }: { of: ChunkSet; without: ChunkSet; by: 1 | -1 }): void {
+    if (of.isWithin(without)) return
     const { book } = this.#components
-    const signer = book.unconfirmed(index)
-    if (signer === undefined || book.isMapper(signer)) risks.risky += 1
-    else risks.bySigner.set(signer, (risks.bySigner.get(signer) ?? 0) + 1)
+    const some = of.copy()
+    some.deleteAll(without)
+    for (let index = some.next(0); index >= 0; index = some.next(index + 1)) {
+      const signer = book.unconfirmed(index)
+      if (signer === undefined || book.isMapper(signer)) counts.risky += by
+      else counts.bySigner.set(signer, (counts.bySigner.get(signer) ?? 0) + by)
+    }
   }
 }

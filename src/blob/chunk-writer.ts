@@ -48,7 +48,7 @@ export class BringerBook {
 
   /** How many chunks of this one wait. */
   count(bringer: Run['source']): number {
-    return this.#counts.get(bringer) ?? 0
+    return this.#counts.size === 0 ? 0 : (this.#counts.get(bringer) ?? 0)
   }
 
   /** Undefined: nobody alone. */

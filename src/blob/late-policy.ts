@@ -39,8 +39,7 @@ export function leaveStalledSources(draft: RunDraft, peers: PeerPolicy): void {
   for (const run of draft.runs) {
     if (run.view === undefined) continue
     if (run.kind === 'origin') {
-      const isReplaceable = sources.some((source) => source.kind === 'peer' && source.has(run.next))
-      if (run.view.silentMs >= ORIGIN_STALL_MS && isReplaceable) draft.giveUp(run)
+      if (run.view.silentMs >= ORIGIN_STALL_MS && peers.have(run.next)) draft.giveUp(run)
       continue
     }
     if (run.view.silentMs < STALL_IN_NEED_MS) continue
@@ -68,15 +67,28 @@ export function hurryLateChunks(draft: RunDraft, peers: PeerPolicy, origin: Orig
 
 /** When nothing is left to begin, sources that are idle take over from those that would end last. */
 function helpTheLast(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy): void {
-  if (draft.open.some((chunk) => peers.canBring(chunk))) return
-  for (const run of draft.runs.filter(({ kind, view, isSpare }) => kind === 'peer' && view !== undefined && !isSpare)) {
-    if (run.view === undefined || run.view.ageMs < LATE_MS) continue
-    if (run.end > run.next + 1 && timeLeft(draft, run, run.view, run.end - 1) > WORTH_DIVIDING_MS) {
+  const last = draft.runs.filter((run) => isWorthDividing(draft, run) || isWorthASpare(draft, run))
+  if (last.length === 0 || draft.open.some((chunk) => peers.canBring(chunk))) return
+  for (const run of last) {
+    if (isWorthDividing(draft, run)) {
       draft.resize(run, run.next + Math.ceil((run.end - run.next) / 2))
       peers.fill()
       origin.fill()
-    } else if (isLate(draft, run, run.view, run.next)) bringSpare(draft, peers, origin, run)
+    } else bringSpare(draft, peers, origin, run)
   }
+}
+
+function isWorthDividing(draft: RunDraft, run: PlannedRun): boolean {
+  if (!isOldOfPeer(run) || run.end <= run.next + 1) return false
+  return timeLeft(draft, run, run.view, run.end - 1) > WORTH_DIVIDING_MS
+}
+
+function isWorthASpare(draft: RunDraft, run: PlannedRun): boolean {
+  return isOldOfPeer(run) && isLate(draft, run, run.view, run.next)
+}
+
+function isOldOfPeer(run: PlannedRun): run is PlannedRun & { readonly view: RunView } {
+  return run.kind === 'peer' && !run.isSpare && run.view !== undefined && run.view.ageMs >= LATE_MS
 }
 
 function bringSpare(draft: RunDraft, peers: PeerPolicy, origin: OriginPolicy, late: PlannedRun): void {

@@ -125,10 +125,9 @@ export class LeasePolicy {
     const { plan, ageMs, missing, wanted } = this.#draft.snapshot
     const grace = this.patience(wanted.length > 0 ? BEHIND_AFTER_MS : OVERDUE_UNREAD_MS)
     if (ageMs <= grace || this.#leases === undefined) return false
+    const lacking = this.#peers.without(missing)
     let gaps = 0
-    for (let chunk = missing.next(0); chunk >= 0; chunk = missing.next(chunk + 1)) {
-      if (!this.has(chunk) && !this.#peers.have(chunk)) gaps += 1
-    }
+    for (let chunk = lacking.next(0); chunk >= 0; chunk = lacking.next(chunk + 1)) if (!this.has(chunk)) gaps += 1
     if (gaps === 0) return false
     const came = plan.count - gaps - this.#leases.allWithoutLeave
     const perSecond = (this.#source?.bytesPerSecond ?? EXPECTED_CHUNKS * plan.chunkBytes) / plan.chunkBytes

@@ -124,7 +124,7 @@ export class OriginPolicy {
   #placeToHelp(source: SourceView): number | undefined {
     const { open, snapshot } = this.#draft
     if (open.isEmpty) return undefined
-    const helps = !this.#isCold && this.#isFasterThanPeers(source)
+    const helps = this.#isFasterThanPeers(source) && !this.#isCold
     if (!helps && !this.#leases.isOverdue) return undefined
     // what others fetch too at the same time is no help to them
     const isShared = this.#leases.others > 0 && !this.#leases.isOverdue
@@ -155,14 +155,15 @@ export class OriginPolicy {
   #isFasterThanPeers(source: SourceView): boolean {
     const { wanted, ageMs, plan } = this.#draft.snapshot
     if (!this.#peers.areThere || wanted.length === 0 || ageMs < RATED_MS) return false
-    const rate = this.#peers.expectedRate
     // as long as they all fetched from the origin, their links were not for each other
     if (this.#leases.others > 0 && this.#leases.ownMs < this.#leases.patience(TURN_OVER_MS)) return false
     const pulling = Math.max(this.#peers.count, this.#leases.others)
     const areFew = pulling <= FEW_PEERS
     const isUnknown = !source.ignoresRange && source.bytesReceived < KNOWN_BYTES && areFew
     const share = areFew ? Math.max(HELP_SHARE.many, HELP_SHARE.few / Math.max(1, pulling)) : HELP_SHARE.many
-    if (!isUnknown && rate >= (source.bytesPerSecond ?? 0) * share) return false
+    const fast = isUnknown ? Number.POSITIVE_INFINITY : (source.bytesPerSecond ?? 0) * share
+    const rate = this.#peers.expectedRate(fast)
+    if (rate >= fast) return false
     const enough = (rate * WORTH_HELPING_SECONDS) / plan.chunkBytes
     return this.#draft.open.size > enough
   }
@@ -177,7 +178,7 @@ export class OriginPolicy {
 
   /** Whether something is missing that no peer has either. */
   get #isCold(): boolean {
-    return this.#draft.open.some((chunk) => this.#peers.lack(chunk))
+    return this.#peers.lackSome(this.#draft.open)
   }
 
   /** Whether the chunk waits for the word of its signers to be confirmed: by a second one, or by a chunk of the origin's. */

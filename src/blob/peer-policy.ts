@@ -21,17 +21,16 @@ export class PeerPolicy {
   readonly #draft: RunDraft
   readonly #peers: readonly SourceView[]
   readonly #hasOrigin: boolean
-  /** Answers that were worked out: none of them changes while it is decided. */
-  readonly #known: { readonly has: ChunkSet; readonly may: ChunkSet }
-  readonly #held: ChunkSet
+  /** Chunks of which it was worked out whether they may be asked for: that does not change while it is decided. */
+  readonly #known: ChunkSet
   readonly #free: ChunkSet
   readonly #risky: ChunkSet
+  #bytesPerSecond: number | undefined
 
   constructor(draft: RunDraft) {
     this.#draft = draft
     const { sources, plan } = draft.snapshot
-    this.#known = { has: new ChunkSet(plan.count), may: new ChunkSet(plan.count) }
-    this.#held = new ChunkSet(plan.count)
+    this.#known = new ChunkSet(plan.count)
     this.#free = new ChunkSet(plan.count)
     this.#risky = new ChunkSet(plan.count)
     this.#peers = sources.filter(({ kind }) => kind === 'peer')
@@ -44,34 +43,52 @@ export class PeerPolicy {
 
   /** Of all that may be asked, together. */
   get bytesPerSecond(): number {
-    return this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+    this.#bytesPerSecond ??= this.#peers.reduce((sum, { bytesPerSecond }) => sum + (bytesPerSecond ?? 0), 0)
+    return this.#bytesPerSecond
   }
 
   get count(): number {
     return this.#peers.length
   }
 
-  /** Bytes per second of all that may be asked, with the requests that run. */
-  get expectedRate(): number {
-    return this.#peers.reduce((sum, peer) => sum + this.#expectedRateOf(peer), 0)
+  /** Bytes per second of all that may be asked, with the requests that run; of as many as are needed to reach `enough`. */
+  expectedRate(enough: number): number {
+    let sum = 0
+    for (const peer of this.#peers) {
+      if (sum >= enough) break
+      sum += this.#expectedRateOf(peer)
+    }
+    return sum
   }
 
   canBring(chunk: number): boolean {
-    return this.#mayAsk(chunk) && this.#has(chunk)
+    return this.have(chunk) && this.#mayAsk(chunk)
   }
 
   have(chunk: number): boolean {
-    return this.#has(chunk)
+    return this.#draft.snapshot.atPeers.has(chunk)
+  }
+
+  /** Whether there are peers, and chunks in the set that none of them has yet. */
+  lackSome(chunks: ChunkSet): boolean {
+    return this.areThere && !chunks.isWithin(this.#draft.snapshot.atPeers)
+  }
+
+  /** Those that no peer has. */
+  without(chunks: ChunkSet): ChunkSet {
+    const rest = chunks.copy()
+    rest.deleteAll(this.#draft.snapshot.atPeers)
+    return rest
   }
 
   /** There are peers, and none of them has the chunk yet. */
   lack(chunk: number): boolean {
-    return this.areThere && !this.#has(chunk)
+    return this.areThere && !this.have(chunk)
   }
 
   /** Peers have it, but so much is on its way on their word alone that more has to wait until it is confirmed. */
   isUnconfirmed(chunk: number): boolean {
-    return this.#isRisky(chunk) && this.#draft.riskLeft <= 0 && this.#has(chunk)
+    return this.have(chunk) && this.#isRisky(chunk) && this.#draft.riskLeft <= 0
   }
 
   /** @returns whether peers see to it that the reader gets the chunk */
@@ -93,8 +110,9 @@ export class PeerPolicy {
 
   /** Gives every peer as much to do as it may have, and all together no more than this agent's link takes soon. */
   fill(): void {
+    if (!this.areThere || this.#draft.open.isEmpty || !this.#hasRoom) return
     let free = this.#freeOf(this.#peers)
-    if (free.length === 0 || this.#draft.open.isEmpty) return
+    if (free.length === 0) return
     const chunks = new FillOrder(this.#draft, { leavesDisputed: this.#hasOrigin })
     const runChunks = Math.max(1, Math.floor(MAX_RUN_BYTES / this.#draft.snapshot.plan.chunkBytes))
     let slots = this.#peers.reduce((sum, peer) => sum + peer.maxRuns, 0)
@@ -104,7 +122,7 @@ export class PeerPolicy {
       while (open.length < Math.max(1, slots) * runChunks) {
         const chunk = chunks.next()
         if (chunk < 0) break
-        if (this.#mayAsk(chunk) && this.#has(chunk) && free.some((peer) => peer.gives(chunk))) open.push(chunk)
+        if (this.canBring(chunk) && free.some((peer) => peer.gives(chunk))) open.push(chunk)
       }
       if (open.length === 0) return
       const start = this.#firstStart(open, free)
@@ -145,8 +163,9 @@ export class PeerPolicy {
 
   #expectedRateOf(peer: SourceView): number {
     const runs = this.#draft.runsOf(peer.id)
+    if (runs.length === 0) return peer.bytesPerSecond ?? GUESSED_RATE
     if (runs.some(({ view }) => view !== undefined && isSilent(view, this.#draft.snapshot))) return 0
-    if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * Math.max(1, runs.length)
+    if (peer.bytesPerSecond !== undefined) return peer.bytesPerSecond * runs.length
     const rated = runs.filter(({ view }) => view !== undefined && view.ageMs >= GUESSED_MS)
     if (rated.length === 0) return GUESSED_RATE
     return rated.reduce((sum, { view }) => sum + (view?.bytesPerSecond ?? 0), 0)
@@ -157,14 +176,6 @@ export class PeerPolicy {
     const known = this.#peers.flatMap((peer) => peer.bytesPerSecond ?? [])
     const usual = known.length === 0 ? GUESSED_RATE : known.reduce((sum, rate) => sum + rate, 0) / known.length
     return (this.#draft.snapshot.plan.chunkBytes * 1_000) / Math.max(1, bytesPerSecond ?? usual)
-  }
-
-  #has(chunk: number): boolean {
-    if (!this.#known.has.has(chunk)) {
-      this.#known.has.add(chunk)
-      if (this.#peers.some((peer) => peer.has(chunk))) this.#held.add(chunk)
-    }
-    return this.#held.has(chunk)
   }
 
   #firstStart(open: readonly number[], free: readonly SourceView[]): { peer: SourceView; chunk: number } | undefined {
@@ -202,8 +213,8 @@ export class PeerPolicy {
   }
 
   #learn(chunk: number): void {
-    if (this.#known.may.has(chunk)) return
-    this.#known.may.add(chunk)
+    if (this.#known.has(chunk)) return
+    this.#known.add(chunk)
     const may = this.#draft.snapshot.mayFetch(chunk)
     if (may === 'free') this.#free.add(chunk)
     else if (may === 'risky') this.#risky.add(chunk)

@@ -218,6 +218,8 @@ export interface PeerSource extends ChunkSource {
   /** Bytes of the blob, as the peer says. */
   readonly size: number
   has(index: number): boolean
+  /** Chunks that it has now as bits, chunk 0 the lowest one of the first byte. Nobody changes or keeps it. */
+  readonly bits: Uint8Array
   report(conduct: Conduct): void
 }
 

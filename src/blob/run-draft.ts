@@ -27,12 +27,12 @@ export class RunDraft {
   #given = 0
   /** Chunks that each source is to be asked for by steps that were decided here. */
   readonly #asked = new Map<string, number>()
-  readonly #bySource = new Map<string, PlannedRun[]>()
+  /** By source. */
+  #running: Map<string, number> | undefined
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot
     this.runs = snapshot.runs.map((view) => planned(view))
-    for (const run of this.runs) this.#noteSource(run)
   }
 
   /** Chunks on the word of unconfirmed signers that may still be asked for. */
@@ -50,15 +50,16 @@ export class RunDraft {
   }
 
   runsOf(source: string): readonly PlannedRun[] {
-    return this.#bySource.get(source) ?? NO_RUNS
+    return this.running(source) > 0 ? this.runs.filter((run) => run.source === source) : NO_RUNS
   }
 
   running(source: string): number {
-    return this.#bySource.get(source)?.length ?? 0
+    this.#running ??= countedBySource(this.runs)
+    return this.#running.get(source) ?? 0
   }
 
   chunksLeft({ id, chunksLeft }: SourceView): number {
-    return chunksLeft - (this.#asked.get(id) ?? 0)
+    return this.#asked.size === 0 ? chunksLeft : chunksLeft - (this.#asked.get(id) ?? 0)
   }
 
   /** Chunks that nobody has or is fetching, as it is now: it changes with each step. */
@@ -83,7 +84,7 @@ export class RunDraft {
     this.#asked.set(source.id, (this.#asked.get(source.id) ?? 0) + to - from)
     const run = { id: undefined, view: undefined, source: source.id, kind, isSpare, askedEnd, next: from, end: to }
     this.runs.push(run)
-    this.#noteSource(run)
+    this.#running?.set(run.source, (this.#running.get(run.source) ?? 0) + 1)
     if (isSpare) return
     this.#covered?.addRange(from, to)
     this.#open?.deleteRange(from, to)
@@ -110,12 +111,6 @@ export class RunDraft {
     if (run.id !== undefined) this.steps.push({ type: 'give-up', run: run.id })
   }
 
-  #noteSource(run: PlannedRun): void {
-    const runs = this.#bySource.get(run.source)
-    if (runs === undefined) this.#bySource.set(run.source, [run])
-    else runs.push(run)
-  }
-
   #uncover(from: number, to: number): void {
     this.#covered?.deleteRange(from, to)
     if (this.#open === undefined) return
@@ -134,6 +129,12 @@ export class RunDraft {
     open.deleteAll(this.#covered)
     return open
   }
+}
+
+function countedBySource(runs: readonly PlannedRun[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { source } of runs) counts.set(source, (counts.get(source) ?? 0) + 1)
+  return counts
 }
 
 function planned(view: RunView): PlannedRun {

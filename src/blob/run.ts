@@ -7,6 +7,9 @@ import type { TransferSource } from './transfer-source.ts'
 /** A request waits so long for its turn until that counts as silence: a host that is gone never gives one. */
 const TURN_MS = 2_000
 
+const NOTHING: readonly Uint8Array[] = []
+const NOTHING_WRITTEN = Promise.resolve()
+
 export interface Stop {
   readonly signal: AbortSignal
   abort(reason: unknown): void
@@ -45,9 +48,9 @@ export class Run {
   /** The next byte to be written, or kept. */
   position: number
   /** What is being written at `position`. */
-  writing: readonly Uint8Array[] = []
+  writing: readonly Uint8Array[] = NOTHING
   /** The last write that was begun. */
-  written: Promise<unknown> = Promise.resolve()
+  written: Promise<unknown> = NOTHING_WRITTEN
   /** When the last byte came, or the source was asked; undefined while the request waits for its turn. */
   lastByteAt: number | undefined
   /** What arrived of a chunk that is not written yet, because there is something of it here. */
@@ -80,13 +83,16 @@ export class Run {
 
   /** Bytes that it has brought. */
   get received(): number {
-    return this.writing.reduce((sum, piece) => sum + piece.length, this.position) - this.#startedFrom
+    let position = this.position
+    for (const piece of this.writing) position += piece.length
+    return position - this.#startedFrom
   }
 
   view(plan: ChunkPlan, now: number): RunView {
     const ageMs = now - this.startedAt
     // Readers may be ahead of the disk, but never of what has arrived.
-    const position = this.#startedFrom + this.received
+    const { received } = this
+    const position = this.#startedFrom + received
     const next = this.isSpare ? this.next : Math.max(this.next, chunkAt(plan, position))
     return {
       id: this.id,
@@ -100,7 +106,7 @@ export class Run {
       ageMs,
       // A disk that takes its time is not the source's fault.
       silentMs: this.writing.length > 0 ? 0 : now - (this.lastByteAt ?? Math.min(now, this.startedAt + TURN_MS)),
-      bytesPerSecond: (this.received * 1_000) / Math.max(1, ageMs),
+      bytesPerSecond: (received * 1_000) / Math.max(1, ageMs),
     }
   }
 }

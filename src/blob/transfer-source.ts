@@ -1,6 +1,8 @@
 import { hasCode, isOutage, type ShoalError } from '../errors.ts'
 import type { SourceView } from './chunk-scheduler.ts'
+import { ChunkSet } from './chunk-set.ts'
 import type { ChunkSource, PeerSource } from './ports.ts'
+import { type Moment, SourceAt } from './source-at.ts'
 
 /** Requests to one peer at a time: the next one is under way while one is answered. */
 const PEER_RUNS = 2
@@ -37,6 +39,7 @@ const MIN_ORIGIN_RUN_MS = 50
 /** One source of a transfer: what it did so far, and whether it may be asked. */
 export class TransferSource {
   readonly source: ChunkSource
+  readonly peer: PeerSource | undefined
   /** Tells sources apart: the identity for origins, the id for peers. */
   readonly key: string
   readonly id: string
@@ -46,6 +49,8 @@ export class TransferSource {
   /** Requests to it that are no runs. */
   #besides = 0
   #restUntil = 0
+  /** The origin has contradicted what it states: what it gives would not be taken. */
+  #isDoubted = false
   /** Since when it has brought nothing and served others before. */
   #putOffSince: number | undefined
   #late = 0
@@ -56,38 +61,46 @@ export class TransferSource {
   #bytesReceived = 0
   #ignoresRange = false
   #goodChunks = 0
-  /** The origin has contradicted what it states: what it gives would not be taken. */
-  #isDoubted = false
   /** Chunks that it turned out not to have. */
-  readonly #lacks = new Set<number>()
+  #lacks: Set<number> | undefined
   /** Chunks that it gave to others when it was asked, with the time from which on it may be asked again. */
-  readonly #crowded = new Map<number, { until: number; times: number }>()
+  #crowded: Map<number, { until: number; times: number }> | undefined
   #crowdedInRow = 0
 
   constructor(source: ChunkSource, key: string) {
     this.source = source
+    this.peer = isPeer(source) ? source : undefined
     this.key = key
     this.id = `${source.kind} ${key}`
     this.#maxRuns = source.kind === 'peer' ? PEER_RUNS : ORIGIN_RUNS
   }
 
-  get peer(): PeerSource | undefined {
-    return isPeer(this.source) ? this.source : undefined
-  }
-
   /** When something may be asked of it that may not be asked now. */
   wakeTimes(now: number): number[] {
-    const crowded = this.#crowded.values().map(({ until }) => until)
-    return [this.#restUntil, ...crowded].filter((time) => time > now)
+    const crowded = this.#crowded?.values().map(({ until }) => until)
+    return [this.#restUntil, ...(crowded ?? [])].filter((time) => time > now)
   }
 
   has(index: number): boolean {
-    return !this.#lacks.has(index) && (this.peer?.has(index) ?? true)
+    return (this.peer === undefined || this.peer.has(index)) && this.#lacks?.has(index) !== true
+  }
+
+  /** Adds the chunks that it has, of a peer. */
+  addTo(chunks: ChunkSet): void {
+    if (this.peer === undefined) return
+    if (this.#lacks === undefined) {
+      chunks.addBytes(this.peer.bits)
+      return
+    }
+    const own = new ChunkSet(chunks.count)
+    own.addBytes(this.peer.bits)
+    for (const index of this.#lacks) own.delete(index)
+    chunks.addAll(own)
   }
 
   /** It has the chunk and may be asked for it now. */
   gives(index: number, now: number): boolean {
-    return (this.#crowded.get(index)?.until ?? now) <= now && this.has(index)
+    return this.has(index) && (this.#crowded?.get(index)?.until ?? now) <= now
   }
 
   isUsable(now: number): boolean {
@@ -107,24 +120,33 @@ export class TransferSource {
     return this.error === undefined && this.#restUntil > now && !this.#isDoubted
   }
 
-  /**
-   * @param options.unjudged chunks that it was asked for, or brought, and that are not known to be good or bad
-   * @param options.mayBring whether a chunk is taken from it
-   */
-  view({ now, unjudged, mayBring }: SourceViewOptions): SourceView {
-    const trial = TRIAL_CHUNKS + this.#goodChunks - unjudged
-    return {
-      id: this.id,
-      kind: this.source.kind,
-      has: (index) => this.has(index) && mayBring(index),
-      gives: (index) => this.gives(index, now) && mayBring(index),
-      maxRuns: Math.max(0, this.#maxRuns - this.#besides),
-      chunksLeft: this.peer === undefined ? Number.POSITIVE_INFINITY : trial,
-      bytesPerSecond: this.#bytesPerSecond,
-      bytesReceived: this.#bytesReceived,
-      ignoresRange: this.#ignoresRange,
-      isSlow: this.#late > 0,
-    }
+  get maxRuns(): number {
+    return Math.max(0, this.#maxRuns - this.#besides)
+  }
+
+  /** @param unjudged chunks that it was asked for, or brought, and that are not known to be good or bad */
+  chunksLeft(unjudged: number): number {
+    return this.peer === undefined ? Number.POSITIVE_INFINITY : TRIAL_CHUNKS + this.#goodChunks - unjudged
+  }
+
+  get bytesPerSecond(): number | undefined {
+    return this.#bytesPerSecond
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived
+  }
+
+  get ignoresRange(): boolean {
+    return this.#ignoresRange
+  }
+
+  get isSlow(): boolean {
+    return this.#late > 0
+  }
+
+  view(moment: Moment): SourceView {
+    return new SourceAt(this, moment)
   }
 
   /** A run has brought something. */
@@ -172,6 +194,7 @@ export class TransferSource {
 
   /** It does not give this chunk, or not the version of it that is wanted. */
   lacks(index: number): void {
+    this.#lacks ??= new Set()
     this.#lacks.add(index)
   }
 
@@ -182,7 +205,7 @@ export class TransferSource {
 
   /** What it was thought to lack is to be asked for again. */
   forgetLacks(): void {
-    this.#lacks.clear()
+    this.#lacks = undefined
     this.#isDoubted = false
   }
 
@@ -226,7 +249,7 @@ export class TransferSource {
       return
     }
     if (hasCode(error, 'PEER_LACKS')) {
-      for (let index = from; index < to; index++) this.#lacks.add(index)
+      for (let index = from; index < to; index++) this.lacks(index)
       this.#restUntil = now
       return
     }
@@ -243,18 +266,13 @@ export class TransferSource {
   }
 
   #wasCrowded(index: number, now: number, error: ShoalError): void {
+    this.#crowded ??= new Map()
     const times = (this.#crowded.get(index)?.times ?? 0) + 1
     this.#crowded.set(index, { until: now + CROWDED_MS, times })
-    if (times >= MAX_CROWDED.ofChunk) this.#lacks.add(index)
+    if (times >= MAX_CROWDED.ofChunk) this.lacks(index)
     this.#crowdedInRow += 1
     if (this.#crowdedInRow >= MAX_CROWDED.inRow) this.error = error
   }
-}
-
-interface SourceViewOptions {
-  readonly now: number
-  readonly unjudged: number
-  readonly mayBring: (index: number) => boolean
 }
 
 function isPeer(source: ChunkSource): source is PeerSource {

@@ -55,9 +55,7 @@ export class TransferSources {
   }
 
   usable(now: number): TransferSource[] {
-    return this.#all.filter((source) => {
-      return source.isUsable(now) && (source.source.kind === 'peer' || this.#originFrom <= now)
-    })
+    return this.#all.filter((source) => source.isUsable(now) && (source.peer !== undefined || this.#originFrom <= now))
   }
 
   /** Peers that may be asked again soon. */

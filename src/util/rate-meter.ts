@@ -22,7 +22,9 @@ export class RateMeter {
   bytesPerSecond(now: number): number {
     this.#advance(now)
     const ms = Math.min(SLOTS * SLOT_MS, Math.max(SLOT_MS, now - this.#startedAt))
-    return (this.#bytes.reduce((sum, bytes) => sum + bytes, 0) * 1_000) / ms
+    let sum = 0
+    for (const bytes of this.#bytes) sum += bytes
+    return (sum * 1_000) / ms
   }
 
   #advance(now: number): void {

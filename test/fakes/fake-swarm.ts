@@ -41,6 +41,14 @@ export class FakePeer extends FakeSource implements PeerSource {
     return this.chunks?.has(index) ?? true
   }
 
+  get bits(): Uint8Array {
+    const bits = new Uint8Array(Math.ceil(planChunks(this.size).count / 8))
+    for (let index = 0; index < 8 * bits.length; index++) {
+      if (this.has(index)) bits[index >>> 3] = (bits[index >>> 3] ?? 0) | (1 << (index & 7))
+    }
+    return bits
+  }
+
   report(conduct: Conduct): void {
     this.conduct.push(conduct)
   }

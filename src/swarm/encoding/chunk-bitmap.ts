@@ -47,6 +47,11 @@ export class ChunkBitmap {
     return grew
   }
 
+  /** As `toBytes`, but not to keep, and not to change. */
+  get bits(): Uint8Array {
+    return this.#bytes
+  }
+
   toBytes(): Uint8Array {
     return this.#bytes.slice()
   }

@@ -40,6 +40,10 @@ export class RemoteBlob implements PeerSource {
     return this.chunks.has(index)
   }
 
+  get bits(): Uint8Array {
+    return this.chunks.bits
+  }
+
   report(conduct: Conduct): void {
     this.#components.report(conduct)
   }

@@ -63,19 +63,21 @@ export class LanePrecedence {
   }
 
   #mayBegin({ peer, since }: Request): boolean {
+    if (this.#given.size < MOST_OF_ELDERS) return true
     const now = this.#clock()
     const age = Math.min(MOST_AGE_MS, now - since)
     const elderAge = age + Math.max(LATER.ms, LATER.share * age)
-    const ofElder = new Map<string, number>()
+    let ofElder: Map<string, number> | undefined
     let others = 0
     let hasOne = false
     for (const other of this.#given) {
       if (other.peer === peer) hasOne = true
       if (Math.min(MOST_AGE_MS, now - other.since) > elderAge) {
+        ofElder ??= new Map()
         ofElder.set(other.peer, Math.min(MOST_OF_ELDER, (ofElder.get(other.peer) ?? 0) + 1))
       } else others += 1
     }
-    const elders = ofElder.values().reduce((sum, count) => sum + count, 0)
+    const elders = ofElder?.values().reduce((sum, count) => sum + count, 0) ?? 0
     return elders < MOST_OF_ELDERS || (!hasOne && others < MOST_OF_OTHERS)
   }
 

@@ -60,13 +60,23 @@ type Given = Partial<Omit<Snapshot, 'wanted' | 'stateOf' | 'missing'>> & {
   waitedMs?: number
 }
 
-function snapshot({ missing = () => true, held = () => false, wanted = [], waitedMs = 0, ...given }: Given): Snapshot {
+function snapshot({
+  missing = () => true,
+  held = () => false,
+  wanted = [],
+  waitedMs = 0,
+  sources = [ORIGIN],
+  ...given
+}: Given): Snapshot {
+  const { count } = given.plan ?? plan
+  const isAtPeers = (index: number): boolean => sources.some((source) => source.kind === 'peer' && source.has(index))
   return {
     plan,
-    missing: ChunkSet.of((given.plan ?? plan).count, (index) => missing(index) && !held(index)),
+    missing: ChunkSet.of(count, (index) => missing(index) && !held(index)),
     stateOf: (index) => (held(index) ? 'held' : missing(index) ? 'missing' : 'there'),
     runs: [],
-    sources: [ORIGIN],
+    sources,
+    atPeers: ChunkSet.of(count, isAtPeers),
     wanted: wanted.map((chunk) => ({ chunk, waitedMs })),
     mayFetch: () => 'free',
     ageMs: 1_000,

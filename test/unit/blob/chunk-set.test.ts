@@ -37,6 +37,17 @@ describe('ChunkSet', () => {
     )
   })
 
+  it('takes in what is in bytes, and nothing that is outside the blob', () => {
+    fc.assert(
+      fc.property(fc.array(change), fc.uint8Array({ maxLength: COUNT / 8 + 4 }), (changes, bytes) => {
+        const [set, model] = changed(changes)
+        set.addBytes(bytes)
+        for (let at = 0; at < COUNT; at++) if (((bytes[at >>> 3] ?? 0) & (1 << (at & 7))) !== 0) model.add(at)
+        expect(members(set)).toEqual(sorted(model))
+      }),
+    )
+  })
+
   it('finds the next one, and the first match around the blob', () => {
     fc.assert(
       fc.property(fc.array(change), index, fc.integer({ min: 1, max: 5 }), (changes, from, step) => {
@@ -52,15 +63,20 @@ describe('ChunkSet', () => {
     )
   })
 
-  it('takes out what another one has and leaves a copy as it was', () => {
+  it('takes out, keeps or takes in what another one has, and leaves a copy as it was', () => {
     fc.assert(
       fc.property(fc.array(change), fc.array(change), (one, other) => {
         const [set, model] = changed(one)
         const [taken, gone] = changed(other)
-        const copy = set.copy()
+        const [copy, both, all] = [set.copy(), set.copy(), set.copy()]
         set.deleteAll(taken)
+        both.keepAll(taken)
+        all.addAll(taken)
         expect(members(set)).toEqual(sorted(model.difference(gone)))
         expect(members(copy)).toEqual(sorted(model))
+        expect(members(both)).toEqual(sorted(model.intersection(gone)))
+        expect(members(all)).toEqual(sorted(model.union(gone)))
+        expect(copy.isWithin(taken)).toBe(model.isSubsetOf(gone))
       }),
     )
   })

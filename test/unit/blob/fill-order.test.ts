@@ -16,6 +16,7 @@ function firstOf(count: number, { ageMs, rate }: { ageMs: number; rate: number }
     stateOf: () => 'missing',
     runs: [],
     sources: [],
+    atPeers: new ChunkSet(plan.count),
     wanted: [{ chunk: 10, waitedMs: 0 }],
     mayFetch: () => 'free',
     ageMs,

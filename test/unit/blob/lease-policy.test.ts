@@ -61,13 +61,18 @@ function originRun(next: number, end: number): RunView {
   return { id: 1, source: 'origin', kind: 'origin', next, end, ...rest }
 }
 
-function steps({ stateOf = () => 'missing', ...given }: Partial<Snapshot>): Step[] {
+function hasPeerWith(sources: readonly SourceView[], index: number): boolean {
+  return sources.some((source) => source.kind === 'peer' && source.has(index))
+}
+
+function steps({ stateOf = () => 'missing', sources = [ORIGIN], ...given }: Partial<Snapshot>): Step[] {
   return scheduleRuns({
     plan,
     missing: ChunkSet.of((given.plan ?? plan).count, (index) => stateOf(index) === 'missing'),
     stateOf,
     runs: [],
-    sources: [ORIGIN],
+    sources,
+    atPeers: ChunkSet.of((given.plan ?? plan).count, (index) => hasPeerWith(sources, index)),
     wanted: [],
     mayFetch: () => 'free',
     ageMs: 1_000,

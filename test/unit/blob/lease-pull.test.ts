@@ -78,6 +78,7 @@ function pull(
       stateOf: (index) => (missing.has(index) ? 'missing' : 'there'),
       runs: runs.map(viewOf),
       sources: [origin],
+      atPeers: new ChunkSet(plan.count),
       isWithResting: () => false,
       sparesLeft: 10,
       peersBytesPerSecond: 0,
