@@ -1,8 +1,10 @@
 import { afterEach, expect, it } from 'vitest'
 import type { ChunkRange } from '../../../../src/blob/ports.ts'
-import { DESK_LIMITS, LeaseDesk } from '../../../../src/swarm/leases/lease-desk.ts'
+import { nearestTo } from '../../../../src/swarm/discovery/nearest.ts'
+import { DESK_LIMITS, LeaseDesk, SENT_ON_MS } from '../../../../src/swarm/leases/lease-desk.ts'
 import type { LeasedMessage, LeaseMessage } from '../../../../src/swarm/protocol/wire-messages.ts'
 import { noSwarmMetrics } from '../../../../src/swarm/swarm-metrics.ts'
+import type { Member } from '../../../../src/swarm/swarm-ports.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
 const MIB = 1024 * 1024
@@ -17,10 +19,10 @@ class World {
   readonly named = new Map<string, readonly string[]>()
   readonly desk: LeaseDesk
 
-  constructor(limits: Partial<typeof DESK_LIMITS>) {
+  constructor(limits: Partial<typeof DESK_LIMITS>, connected: readonly string[] = []) {
     this.desk = new LeaseDesk(
       {
-        members: { self: 'self', connected: new Map() },
+        members: { self: 'self', connected: new Map(connected.map((id) => [id, { id } as Member])) },
         clock: () => this.now,
         lateness: { ms: 0 },
         metrics: noSwarmMetrics,
@@ -123,4 +125,23 @@ it('an agent is told who brought what it lacks, where it does not hear from all 
   expect(world.named.get('late')).toEqual(['c'])
   world.ask('a', 'r', [{ from: 1, to: 8 }])
   expect(world.named.get('a')).toEqual(['b', 'c'])
+})
+
+it('sends an agent on to a nearer coordinator before it grants anything itself, and goes on with those it has granted to', () => {
+  const others = Array.from({ length: 64 }, (_, at) => `agent ${at}`)
+  const nearer = others.find((id) => nearestTo(digest, ['self', id], 1)[0] === id) ?? ''
+  const farther = others.find((id) => nearestTo(digest, ['self', id], 1)[0] === 'self') ?? ''
+  world = new World({}, [nearer, farther])
+  for (const forMs of SENT_ON_MS) {
+    world.ask(farther, 'r', [{ from: 0, to: 1 }], { heard: 0 })
+    expect(world.answersTo(farther).at(-1)).toMatchObject({ ranges: [], forMs, nearer: [nearer], serial: 0 })
+    world.now += forMs
+  }
+  world.ask(farther, 'r', [{ from: 0, to: 1 }], { heard: 0 })
+  expect(world.answersTo(farther).at(-1)).toMatchObject({ ranges: [{ from: 0, to: 1 }], nearer: [nearer], serial: 1 })
+  world.ask(farther, 'r', [{ from: 1, to: 2 }], { heard: 1 })
+  expect(world.answersTo(farther).at(-1)?.ranges).toEqual([{ from: 1, to: 2 }])
+  // the nearer one itself, which has lost its way, has nobody to be sent to
+  world.ask(nearer, 'r', [{ from: 2, to: 3 }])
+  expect(world.answersTo(nearer).at(-1)?.ranges).toEqual([{ from: 2, to: 3 }])
 })
