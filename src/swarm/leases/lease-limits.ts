@@ -47,7 +47,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   maxPerAgent: 1_024,
   maxRanges: 64,
   maxSteps: 8_192,
-  startOut: 8,
+  startOut: 4,
   maxOut: 512,
   aheadMs: 1_000,
   pendingMs: 600,
