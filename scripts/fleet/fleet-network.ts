@@ -115,6 +115,7 @@ export class FleetNetwork implements AsyncDisposable {
     const core = (...args: string[]): Promise<string> => run('ip', ['-n', namespaceOf(CORE), ...args])
     await addNamespace(CORE)
     await bridgesWithoutRules()
+    await roomForNeighbours()
     for (let zone = 0; zone < (zones?.count ?? 1); zone++) {
       await core('link', 'add', 'name', `zone${zone}`, 'type', 'bridge', 'mcast_snooping', '0')
       await core('link', 'set', `zone${zone}`, 'up')
@@ -150,6 +151,15 @@ export class FleetNetwork implements AsyncDisposable {
     for (const chain of ['INPUT', 'OUTPUT'])
       await runInside(name, 'iptables', ['-A', chain, '-p', 'tcp', '-m', 'multiport', '--ports', `${CONTROL_PORT}`])
   }
+}
+
+/**
+ * All namespaces share the system's table of neighbours. 48 hosts that each talk with all others need 2,300 places: of the default 1,024 too few, and nobody gets
+ * connected with the origin any more. It stays that large.
+ */
+async function roomForNeighbours(): Promise<void> {
+  const keys = [8_192, 16_384, 32_768].map((entries, at) => `net.ipv4.neigh.default.gc_thresh${at + 1}=${entries}`)
+  await run('sysctl', ['-qw', ...keys.toReversed()])
 }
 
 /** A docker engine that ran here may have loaded what takes every frame of a bridge through the rules of iptables. */

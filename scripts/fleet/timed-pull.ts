@@ -1,6 +1,7 @@
 /** A client of one pull: manifest by tag, config, then layers, a few at once; checks every digest and keeps nothing. */
 import { createHash } from 'node:crypto'
 import { Agent, get, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { MANIFEST_ACCEPT } from '../../src/oci/media-type.ts'
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -28,6 +29,9 @@ export interface TimedPull {
   /** Nothing is tried twice: a pull with an error has failed. */
   readonly errors: readonly string[]
 }
+
+/** Of an answer that is an error. */
+const SHOWN_BODY = 500
 
 interface Descriptor {
   readonly digest: string
@@ -92,8 +96,10 @@ async function read(
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const request = get(url, { agent, headers: { accept: MANIFEST_ACCEPT } }, (answer: IncomingMessage) => {
     if (answer.statusCode !== 200) {
-      reject(new Error(`${url}: ${answer.statusCode}`))
-      answer.resume()
+      text(answer).then(
+        (body) => reject(new Error(`${url}: ${answer.statusCode} ${body.slice(0, SHOWN_BODY)}`)),
+        reject,
+      )
       return
     }
     answer.on('data', (piece: Buffer) => {
