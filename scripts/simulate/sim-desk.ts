@@ -2,7 +2,6 @@
 import { WANT_LIMITS } from '../../src/swarm/exchange/want-desk.ts'
 import { MAX_OTHERS, MAX_TOLD } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
-import type { SimInterest } from './sim-interest.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
 import type { SimWorld } from './sim-world.ts'
@@ -10,7 +9,6 @@ import type { SimWorld } from './sim-world.ts'
 /** As in `want-desk`. */
 const MAX_HOLDERS = 8
 const MET_BY_ALL = 16
-const WELL_KNOWN = 4
 /** As in `want-table`. */
 const MAX_TURNED_AWAY = 256
 
@@ -142,11 +140,11 @@ export class SimDesk {
   #tell(indexes: readonly number[]): void {
     const content = this.#host.content(this.#layer)
     if (content === undefined) return
+    const isPassedOn = this.#wants.size > MET_BY_ALL
+    const about = content
+      .statements(indexes)
+      .filter(({ statement }) => isPassedOn || statement.signer === this.#host.id)
     const interest = this.#host.interest(this.#layer)
-    const passedOn = this.#wants.size > MET_BY_ALL ? new Set(this.#rareOf(indexes, interest)) : undefined
-    const about = content.statements(indexes).filter(({ statement: { signer, hashes } }) => {
-      return signer === this.#host.id || (passedOn !== undefined && hashes.keys().some((index) => passedOn.has(index)))
-    })
     for (const [peer, want] of this.#wants) {
       if (want.believes === 'all') continue
       if (want.believes !== 'some') {
@@ -160,14 +158,6 @@ export class SimDesk {
         peer.interest(this.#layer)?.more(this.#host, untold, statements),
       )
     }
-  }
-
-  #rareOf(indexes: readonly number[], interest: SimInterest | undefined): readonly number[] {
-    return indexes.filter((index) => {
-      let having = 0
-      for (const peer of this.#wants.keys()) if (interest?.hasChunk(peer, index) === true) having += 1
-      return having < WELL_KNOWN
-    })
   }
 
   #answer(peer: SimHost, want: Want): void {

@@ -30,8 +30,6 @@ export interface SimInterestEvents {
   gained(peer: SimPeer): void
   left(peer: SimPeer): void
   stated(statement: ChunkStatement, told: SimStatement): void
-  /** Whether one of them is not here, and nothing is stated about it. */
-  lacksWord(chunks: ChunkBitmap): boolean
 }
 
 interface Asked {
@@ -107,7 +105,6 @@ export class SimInterest {
       this.#world.events.after(pauseMs, () => {
         if (this.#isClosed || !this.#host.isAlive) return
         this.#dialsLeft = DIALS_PER_ROUND
-        this.#catchUp()
         if (this.#providers < ENOUGH_PROVIDERS) {
           this.#suggestNear()
           this.#lookUp()
@@ -205,14 +202,6 @@ export class SimInterest {
   #suggestNear(): void {
     for (const peer of this.#host.suppliers.slice(0, SUPPLIERS)) this.#suggest(peer)
     for (const peer of this.#world.nearest(this.#layer, this.#host, NEAREST)) this.#suggest(peer)
-  }
-
-  #catchUp(): void {
-    for (const [peer, { state }] of this.#asked) {
-      if (!(state instanceof SimPeer) || !this.#events.lacksWord(state.chunks)) continue
-      this.#send(peer, 'want')
-      return
-    }
   }
 
   #lookUp(): void {

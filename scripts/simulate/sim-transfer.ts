@@ -16,7 +16,6 @@ import { snapshotOf } from '../../src/blob/transfer-snapshot.ts'
 import type { TransferSource } from '../../src/blob/transfer-source.ts'
 import { TransferSources } from '../../src/blob/transfer-sources.ts'
 import { ShoalError } from '../../src/errors.ts'
-import type { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
 import { LANE_TURNS } from '../../src/swarm/lane/lane-routes.ts'
 import { RateMeter } from '../../src/util/rate-meter.ts'
 import type { SimContent } from './sim-desk.ts'
@@ -138,7 +137,6 @@ export class SimTransfer implements SimContent {
           },
           left: (peer) => this.#left(peer),
           stated: (statement, told) => this.#stated(statement, told),
-          lacksWord: (chunks) => this.#lacksWord(chunks),
         },
       },
       layer,
@@ -253,13 +251,6 @@ export class SimTransfer implements SimContent {
 
   #stated(statement: ChunkStatement, told: SimStatement): void {
     if (this.#book.add(statement)) this.#remember(told)
-  }
-
-  #lacksWord(chunks: ChunkBitmap): boolean {
-    for (let index = 0; index < chunks.count; index++) {
-      if (chunks.has(index) && this.#chunks.of(index) === 'absent' && !this.#about.has(index)) return true
-    }
-    return false
   }
 
   #remember(told: SimStatement): void {

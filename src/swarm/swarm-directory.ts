@@ -219,12 +219,10 @@ export class SwarmDirectory implements Swarm {
     return {
       has: (indexes) => {
         this.#leases.asks.came(digest, indexes)
-        this.#interests.got(key, indexes)
         this.#wants.gained(digest, indexes)
       },
       claim: (hashes) => {
         this.#leases.asks.came(digest, hashes.keys())
-        this.#interests.got(key, hashes.keys())
         this.#wants.gained(digest, hashes.keys(), hashes)
       },
       lease: (ask) => this.#leases.asks.ask(key, ask, events),

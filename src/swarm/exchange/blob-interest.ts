@@ -99,8 +99,6 @@ export class BlobInterest {
   readonly #stated = new Map<string, ChunkStatement>()
   /** By signer. Who says the same things again and again leaves no room for others. */
   readonly #said = new Map<string, Said>()
-  /** Chunks that are here: nothing need be stated of them. */
-  readonly #here = new Set<number>()
   /** Signed by peers that were never met. */
   readonly #ofStrangers = new Map<string, ChunkStatement>()
   readonly #subscribers = new Set<SwarmEvents>()
@@ -206,25 +204,6 @@ export class BlobInterest {
       case 'want':
       case 'unwant':
         return undefined
-    }
-  }
-
-  /** Chunks were verified here. */
-  got(indexes: Iterable<number>): void {
-    for (const index of indexes) this.#here.add(index)
-  }
-
-  /** Peers pass on statements about chunks that few have. Of one of which nothing has been heard here, a peer that has it is asked once more for all it knows. */
-  catchUp(): void {
-    const known = new Set(this.#here)
-    for (const { hasMap, indexes } of this.#said.values()) {
-      if (hasMap) return
-      for (const index of indexes) known.add(index)
-    }
-    for (const [peer, { state }] of this.#asked) {
-      if (!(state instanceof RemoteBlob) || state.chunks.count === 1 || !state.hasOther(known)) continue
-      this.#send(peer, 'want')
-      return
     }
   }
 

@@ -76,11 +76,6 @@ export class BlobInterests {
     this.#entries.get(nameOf(key))?.search.alsoWants(peer)
   }
 
-  /** Chunks were verified here. */
-  got(key: BlobKey, indexes: Iterable<number>): void {
-    this.#entries.get(nameOf(key))?.interest.got(indexes)
-  }
-
   /** Peers that have something of it. */
   provided(key: BlobKey, peers: readonly string[]): void {
     for (const peer of peers) this.#entries.get(nameOf(key))?.search.suggest(peer, 'provider')

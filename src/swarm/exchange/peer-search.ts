@@ -145,7 +145,6 @@ export class PeerSearch {
         const pauseMs = this.#limits.pausesMs[Math.min(turn, this.#limits.pausesMs.length - 1)]
         await delay(pauseMs, undefined, { signal, ref: false })
         this.#failed.clear()
-        interest.catchUp()
         this.#dialsLeft = DIALS_PER_ROUND
         if (interest.providers + this.#company < ENOUGH_PROVIDERS) await this.#round({ signal })
       }

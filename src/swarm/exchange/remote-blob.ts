@@ -44,12 +44,6 @@ export class RemoteBlob implements PeerSource {
     return this.chunks.bits
   }
 
-  /** Whether it has a chunk that is not in the set. */
-  hasOther(chunks: ReadonlySet<number>): boolean {
-    for (let index = 0; index < this.chunks.count; index++) if (this.has(index) && !chunks.has(index)) return true
-    return false
-  }
-
   report(conduct: Conduct): void {
     this.#components.report(conduct)
   }

@@ -65,8 +65,6 @@ export const WANT_LIMITS: WantDeskLimits = {
 const MAX_HOLDERS = 8
 /** Where no more want a blob, they all hear each other: what one signed is not passed on to those that it tells itself. */
 const MET_BY_ALL = 16
-/** A chunk that so many of those have that are told: whoever lacks it has heard from one of them what is stated of it, or asks again (`BlobInterest`). */
-const WELL_KNOWN = 4
 const NO_CLAIMS: ReadonlyMap<number, ChunkHash> = new Map()
 
 export class WantDesk {
@@ -244,20 +242,16 @@ export class WantDesk {
     const all = claims.size === 0 ? view.claims : new Map([...view.claims, ...claims])
     const statements = here.length === 0 ? [] : await this.#gatherStatements(view, all)
     const wants = this.#wants.of(key.digest)
-    const untold = new Map(wants.map((want) => [want, this.#lackedBy(want, here)]))
-    const passedOn = wants.length > MET_BY_ALL ? rareAmong([...untold.values()]) : []
+    const passesOn = wants.length > MET_BY_ALL
     const about = statements.filter(({ hashes, signer }) => {
-      return (signer === this.#components.self ? here : passedOn).some((index) => hashes.has(index))
+      return (passesOn || signer === this.#components.self) && here.some((index) => hashes.has(index))
     })
     for (const want of wants) {
       if (want.key.registry !== key.registry || want.believes === 'all') continue
+      const untold = here.filter((index) => !this.#components.hasChunk(want.peer, want.key, index))
       if (want.believes !== 'some') this.#answer(want)
-      else this.#sayMore(want, untold.get(want) ?? [], about)
+      else this.#sayMore(want, untold, about)
     }
-  }
-
-  #lackedBy({ peer, key }: Want, indexes: readonly number[]): readonly number[] {
-    return indexes.filter((index) => !this.#components.hasChunk(peer, key, index))
   }
 
   #newsMs(digest: Digest): number {
@@ -314,13 +308,6 @@ export class WantDesk {
     // it is told when it can be reached again
     if (!isSent) forget(want)
   }
-}
-
-/** Chunks that few have. @param lacked by each of those that are told */
-function rareAmong(lacked: readonly (readonly number[])[]): readonly number[] {
-  const lacking = new Map<number, number>()
-  for (const indexes of lacked) for (const index of indexes) lacking.set(index, (lacking.get(index) ?? 0) + 1)
-  return [...lacking].flatMap(([index, count]) => (lacked.length - count < WELL_KNOWN ? index : []))
 }
 
 /** From a random place on, so that not everybody is sent to the same ones. */

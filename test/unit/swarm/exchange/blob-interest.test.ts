@@ -124,34 +124,3 @@ it('does not ask again for a while who turned it away, unless that one asks', ()
   now = 11_000
   expect(interest.ask('p0', 'asker')).toBe(true)
 })
-
-it('asks a peer again that has a chunk of which nobody has stated anything, but not for what is here', () => {
-  const sent: string[] = []
-  const statements = new Map<string, ChunkStatement>()
-  const send = (peer: string, { type }: { readonly type: string }): boolean => sent.push(`${type} ${peer}`) > 0
-  const interest = interestIn(statements, { send })
-  const { digest } = blob
-  const size = blob.bytes.length
-  for (const peer of ['a', 'b', 'c']) interest.ask(peer)
-  const [about0, about1] = [0, 1].map((index) => {
-    const encoded = Buffer.from(`about ${index}`)
-    const hashes = new Map([[index, blob.hashes[index] ?? '']])
-    statements.set(encoded.toString(), { kind: 'claim', digest, size, signer: 'a', hashes, encoded })
-    return encoded
-  })
-  const have = (peer: string, bits: number, told: readonly Uint8Array[]): void => {
-    void interest.message(peer, { type: 'have', digest, registry, size, bits: Uint8Array.of(bits), statements: told })
-  }
-  have('a', 0b001, [about0 ?? Buffer.alloc(0)])
-  have('b', 0b011, [])
-  have('c', 0b110, [])
-  sent.length = 0
-  interest.catchUp()
-  expect(sent).toEqual(['want b'])
-  have('b', 0b011, [about1 ?? Buffer.alloc(0)])
-  interest.catchUp()
-  expect(sent).toEqual(['want b', 'want c'])
-  interest.got([2])
-  interest.catchUp()
-  expect(sent).toHaveLength(2)
-})

@@ -1,7 +1,7 @@
 import pino from 'pino'
 import { expect, it } from 'vitest'
-import type { ChunkStatement, SharedBlob } from '../../../../src/blob/ports.ts'
-import { WantDesk, type WantDeskComponents } from '../../../../src/swarm/exchange/want-desk.ts'
+import type { SharedBlob } from '../../../../src/blob/ports.ts'
+import { WantDesk } from '../../../../src/swarm/exchange/want-desk.ts'
 import { MAX_OTHERS, MAX_TOLD, type WireMessage } from '../../../../src/swarm/protocol/wire-messages.ts'
 import { TestBlob } from '../../../fakes/fake-content.ts'
 
@@ -9,29 +9,23 @@ import { TestBlob } from '../../../fakes/fake-content.ts'
 const blob = new TestBlob(Buffer.alloc(1_000, 7))
 const key = { digest: blob.digest, registry: 'r' }
 
-const NO_STATEMENTS: WantDeskComponents['statements'] = {
-  knownMap: () => undefined,
-  knownClaims: () => [],
-  map: () => Promise.resolve(undefined),
-  claims: () => Promise.resolve([]),
-}
-
-function componentsOf(view: SharedBlob | undefined): WantDeskComponents {
-  return {
+function deskWith(view: SharedBlob | undefined) {
+  const told: [string, WireMessage][] = []
+  const desk = new WantDesk({
     self: 'me',
     content: { find: () => view },
-    statements: NO_STATEMENTS,
-    send: () => true,
+    statements: {
+      knownMap: () => undefined,
+      knownClaims: () => [],
+      map: () => Promise.resolve(undefined),
+      claims: () => Promise.resolve([]),
+    },
+    send: (peer, message) => told.push([peer, message]) > 0,
     hasHeard: () => false,
     hasChunk: () => false,
     holders: () => [],
     log: pino({ level: 'silent' }),
-  }
-}
-
-function deskWith(view: SharedBlob | undefined) {
-  const told: [string, WireMessage][] = []
-  const desk = new WantDesk({ ...componentsOf(view), send: (peer, message) => told.push([peer, message]) > 0 })
+  })
   const namesTo = (peer: string): readonly string[] =>
     told.flatMap(([to, message]) => (to === peer && message.type === 'others' ? message.peers : []))
   const typesTo = (peer: string): readonly string[] => told.filter(([to]) => to === peer).map(([, { type }]) => type)
@@ -82,34 +76,4 @@ it('turns nobody away when all is here: there will be no news', () => {
   })
   for (let at = 0; at < 2 * MAX_TOLD; at++) expect(desk.want(`p${at}`, key)).toBe(true)
   expect(typesTo(`p${2 * MAX_TOLD - 1}`)).toEqual(['others', 'have'])
-})
-
-it('passes on what others state about chunks that few have: who lacks what many have has heard it from them', async () => {
-  const many = new TestBlob(Buffer.alloc(4 * 256 * 1024, 5))
-  const { digest } = many
-  const size = many.bytes.length
-  const claimOf = (signer: string, index: number): ChunkStatement => {
-    const hashes = new Map([[index, many.hashes[index] ?? '']])
-    return { kind: 'claim', digest, size, signer, hashes, encoded: Buffer.from(`${signer} ${index}`) }
-  }
-  const holders = [20, 3, 20]
-  const statements: ChunkStatement[] = []
-  const view = { digest, size, isComplete: false, has: () => true, statements, claims: new Map() }
-  const own = claimOf('me', 2)
-  const told: WireMessage[] = []
-  const desk = new WantDesk({
-    ...componentsOf(view),
-    statements: { ...NO_STATEMENTS, claims: () => Promise.resolve([own]) },
-    send: (peer, message) => peer !== 'p23' || told.push(message) > 0,
-    hasChunk: (peer, _, index) => Number(peer.slice(1)) < (holders[index] ?? 0),
-  })
-  for (let at = 0; at < 24; at++) desk.want(`p${at}`, { digest, registry: 'r' })
-  told.length = 0
-  statements.push(claimOf('other', 0), claimOf('other', 1))
-  desk.gained(digest, [0, 1, 2])
-  await expect.poll(() => told).toHaveLength(1)
-  desk.stop()
-  expect(told[0]).toMatchObject({ type: 'more', indexes: [0, 1, 2] })
-  const encoded = told.flatMap((message) => (message.type === 'more' ? message.statements : []))
-  expect(encoded.map((each) => Buffer.from(each).toString())).toEqual(['me 2', 'other 1'])
 })
