@@ -140,11 +140,11 @@ export class SimDesk {
   #tell(indexes: readonly number[]): void {
     const content = this.#host.content(this.#layer)
     if (content === undefined) return
-    const isPassedOn = this.#wants.size > MET_BY_ALL
+    const interest = this.#host.interest(this.#layer)
+    const isPassedOn = this.#wants.size > MET_BY_ALL || interest?.asksMany === true
     const about = content
       .statements(indexes)
       .filter(({ statement }) => isPassedOn || statement.signer === this.#host.id)
-    const interest = this.#host.interest(this.#layer)
     for (const [peer, want] of this.#wants) {
       if (want.believes === 'all') continue
       if (want.believes !== 'some') {

@@ -4,9 +4,10 @@
  */
 import type { ChunkStatement, Conduct, PeerSource, SourceBody } from '../../src/blob/ports.ts'
 import { ChunkBitmap } from '../../src/swarm/encoding/chunk-bitmap.ts'
-import { type Candidate, MOST_ASKED } from '../../src/swarm/exchange/blob-interest.ts'
+import { type Candidate, CHANGE_MS, hasPlaceFor } from '../../src/swarm/exchange/blob-interest.ts'
 import { NEAREST, SEARCH_LIMITS } from '../../src/swarm/exchange/peer-search.ts'
 import { FULL_MESH } from '../../src/swarm/node/member-exchange.ts'
+import { MAX_ASKED } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
 import type { SimLayer } from './sim-layer.ts'
 import { type SimStatement, SmallSet } from './sim-statement.ts'
@@ -19,7 +20,7 @@ const DIALS_PER_ROUND = 24
 /** As in `blob-interest`. */
 const ANSWER_MS = 2_000
 const NOTHING_MS = 2_000
-const FULL_MS = 10_000
+const FULL_MS = 3_000
 /** What a lookup in the DHT gives, and round trips until then. */
 const LOOKUP = { providers: 20, trips: 3 }
 /** Round trips of a new connection: TCP, noise, hello, yamux. */
@@ -34,6 +35,8 @@ export interface SimInterestEvents {
 
 interface Asked {
   state: 'asking' | 'none' | SimPeer
+  readonly candidate: Candidate
+  wantsToo: boolean
   readonly at: number
   isPoor: boolean
   readonly heard: SmallSet
@@ -82,6 +85,7 @@ export class SimInterest {
   readonly #full = new Map<SimHost, number>()
   readonly #stated = new SmallSet()
   #dialsLeft = DIALS_PER_ROUND
+  #changedAt = -Infinity
   #isClosed = false
 
   constructor(
@@ -113,6 +117,10 @@ export class SimInterest {
       })
     }
     round(0)
+  }
+
+  get asksMany(): boolean {
+    return this.#asked.size >= MAX_ASKED
   }
 
   hasHeard(peer: SimHost, { id }: SimStatement): boolean {
@@ -162,6 +170,8 @@ export class SimInterest {
   /** It asked this host. */
   alsoWants(peer: SimHost): void {
     this.#full.delete(peer)
+    const asked = this.#asked.get(peer)
+    if (asked !== undefined) asked.wantsToo = true
     this.#suggest(peer, 'asker')
   }
 
@@ -235,20 +245,33 @@ export class SimInterest {
 
   #ask(peer: SimHost, candidate: Candidate): void {
     if (this.#isClosed || this.#asked.has(peer) || !this.#makeRoom(candidate)) return
-    this.#asked.set(peer, { state: 'asking', at: this.#world.events.now, isPoor: false, heard: new SmallSet() })
+    this.#asked.set(peer, {
+      state: 'asking',
+      candidate,
+      wantsToo: candidate === 'asker',
+      at: this.#world.events.now,
+      isPoor: false,
+      heard: new SmallSet(),
+    })
     this.#send(peer, 'want')
   }
 
   #makeRoom(candidate: Candidate): boolean {
-    if (this.#asked.size < MOST_ASKED[candidate]) return true
+    let askers = 0
+    for (const asked of this.#asked.values()) if (asked.candidate === 'asker') askers += 1
+    if (hasPlaceFor(candidate, { askers, others: this.#asked.size - askers })) return true
     const { now } = this.#world.events
-    const poor = candidate === 'provider' ? Infinity : now - NOTHING_MS
+    const isProvider = candidate === 'provider'
+    if (candidate === 'asker' || (!isProvider && now - this.#changedAt < CHANGE_MS)) return false
+    const poor = isProvider ? Infinity : now - NOTHING_MS
     const [peer, victim] =
-      this.#firstAsked(({ state, at }) => state === 'none' && at < poor) ??
+      this.#firstAsked(({ state, at, wantsToo }) => state === 'none' && at < poor && !wantsToo) ??
       this.#firstAsked(({ state, at }) => state === 'asking' && at < now - ANSWER_MS) ??
       this.#firstAsked(({ isPoor }) => isPoor) ??
+      this.#firstAsked(({ state }) => isProvider && state === 'none') ??
       []
     if (peer === undefined || victim === undefined) return false
+    this.#changedAt = now
     this.#asked.delete(peer)
     this.#send(peer, 'unwant')
     this.#end(victim)

@@ -4,7 +4,7 @@
  */
 import type { Lease, LeaseAsk } from '../../src/blob/ports.ts'
 import { chunksIn, includesChunk, rangesOf } from '../../src/swarm/leases/chunk-ranges.ts'
-import { DESK_LIMITS, SENT_ON_MS } from '../../src/swarm/leases/lease-desk.ts'
+import { CAME_BACK_MS, DESK_LIMITS, SENT_ON_MS } from '../../src/swarm/leases/lease-desk.ts'
 import { type LeaseAnswer, LeaseTable } from '../../src/swarm/leases/lease-table.ts'
 import { MAX_HOLDERS } from '../../src/swarm/protocol/wire-messages.ts'
 import type { SimHost } from './sim-host.ts'
@@ -27,6 +27,7 @@ export class SimLeases {
   readonly #layer: SimLayer
   readonly #held = new Set<number>()
   readonly #sentOn = new Map<SimHost, number>()
+  #backAt = -Infinity
   #hops = 0
   #ask: LeaseAsk | undefined
   #coordinator: SimHost | undefined
@@ -127,7 +128,12 @@ export class SimLeases {
     const times = this.#sentOn.get(peer) ?? 0
     const forMs = SENT_ON_MS[times]
     const nearer = this.#nearer.filter((other) => other !== peer)
-    if (forMs === undefined || nearer.length === 0) return false
+    const { now } = this.#world.events
+    if (nearer.length === 0 || now - this.#backAt < CAME_BACK_MS) return false
+    if (forMs === undefined) {
+      this.#backAt = now
+      return false
+    }
     this.#sentOn.set(peer, times + 1)
     const lease = { ranges: [], forMs, members: (this.#table?.members ?? 0) + this.#sentOn.size }
     this.#tell(peer, { agent: peer.id, kind: 'empty', serial: 0, lease }, nearer)

@@ -99,6 +99,7 @@ export class SwarmDirectory implements Swarm {
       self: members.self,
       hasHeard: (peer, key, statement) => this.#interests.hasHeard(peer, key, statement),
       hasChunk: (peer, key, index) => this.#interests.hasChunk(peer, key, index),
+      asksMany: (key) => this.#interests.asksMany(key),
     })
     const verify = (peer: string, encoded: Uint8Array) => this.#statements.verifyFrom(peer, encoded)
     const show = (peer: string, proof: Uint8Array): boolean => send(peer, { type: 'ban', proof })

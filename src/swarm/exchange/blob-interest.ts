@@ -32,8 +32,10 @@ const ANSWER_MS = 2_000
  * moment nobody has anything, and with more than `MAX_ASKED` of them each would give up one for the other without end.
  */
 const NOTHING_MS = 2_000
+/** For peers of which nothing is known somebody gives way no more often: each change costs both sides several messages. */
+export const CHANGE_MS = 500
 /** Who tells as many as it can is not asked again for so long. */
-const FULL_MS = 10_000
+const FULL_MS = 3_000
 const MAX_FULL = 256
 /** With so many a connection is opened as soon as they say that they have something: they are asked first. */
 const PREPARED = 2
@@ -65,16 +67,22 @@ export interface BlobInterestComponents {
 /** What is known of a peer that is asked: that somebody named it, that it has something, or that it has asked this agent. */
 export type Candidate = 'named' | 'provider' | 'asker'
 
-/** How many stand asked when one more may be asked without another giving way. */
-export const MOST_ASKED: Readonly<Record<Candidate, number>> = {
-  named: MAX_ASKED,
-  provider: MAX_ASKED + MAX_PROVIDERS_BESIDE,
-  asker: MAX_TOLD,
+/** How many stand asked when one more may be asked without another giving way. Who asked this agent takes no place of those that are known to have something. */
+export function hasPlaceFor(
+  candidate: Candidate,
+  asked: { readonly askers: number; readonly others: number },
+): boolean {
+  const { askers, others } = asked
+  if (candidate === 'provider') return others < MAX_ASKED + MAX_PROVIDERS_BESIDE
+  return askers + others < (candidate === 'asker' ? MAX_TOLD : MAX_ASKED)
 }
 
 interface Asked {
   /** `asking`: it has not answered. */
   state: 'asking' | 'none' | RemoteBlob
+  readonly candidate: Candidate
+  /** It has asked this agent: it wants the same, and will have it. */
+  wantsToo: boolean
   readonly at: number
   /** It says that it has chunks, and requests to it fail: others must not stay away because of it. */
   isPoor: boolean
@@ -94,6 +102,8 @@ export class BlobInterest {
   readonly key: BlobKey
   readonly #components: BlobInterestComponents
   readonly #asked = new Map<string, Asked>()
+  /** When somebody last gave way. */
+  #changedAt = -Infinity
   /** By peer, when it turned this agent away; the first one first. */
   readonly #full = new Map<string, number>()
   readonly #stated = new Map<string, ChunkStatement>()
@@ -141,6 +151,15 @@ export class BlobInterest {
     this.#subscribers.delete(events)
   }
 
+  get asksMany(): boolean {
+    return this.#asked.size >= MAX_ASKED
+  }
+
+  /** Whether the peer was asked, and tells its news if it has any. */
+  isAsked(peer: string): boolean {
+    return this.#asked.has(peer)
+  }
+
   /** Whether the peer need not be asked now. */
   hasAsked(peer: string): boolean {
     return this.#asked.has(peer) || this.#isFull(peer)
@@ -151,13 +170,20 @@ export class BlobInterest {
    * @returns whether it stands asked now
    */
   ask(peer: string, candidate: Candidate = 'named'): boolean {
-    if (this.#asked.has(peer)) return true
+    const known = this.#asked.get(peer)
+    const wantsToo = candidate === 'asker'
+    if (known !== undefined) {
+      known.wantsToo ||= wantsToo
+      return true
+    }
     const { self, isBanned } = this.#components
-    if (candidate === 'asker') this.#full.delete(peer)
+    if (wantsToo) this.#full.delete(peer)
     if (peer === self || isBanned(peer) || this.#isFull(peer) || !this.#makeRoom(candidate)) return false
     if (!this.#send(peer, 'want')) return false
     this.#asked.set(peer, {
       state: 'asking',
+      candidate,
+      wantsToo,
       at: this.#components.clock(),
       isPoor: false,
       heard: new Set(),
@@ -361,19 +387,25 @@ export class BlobInterest {
     return since !== undefined && this.#components.clock() - since < FULL_MS
   }
 
-  /** Who has nothing gives way, else who does not answer, else who does not give what it says it has. */
+  /** Who has nothing gives way, and wants nothing; else who does not answer, else who does not give what it says it has. */
   #makeRoom(candidate: Candidate): boolean {
-    if (this.#asked.size < MOST_ASKED[candidate]) return true
+    let askers = 0
+    for (const asked of this.#asked.values()) if (asked.candidate === 'asker') askers += 1
+    if (hasPlaceFor(candidate, { askers, others: this.#asked.size - askers })) return true
     const now = this.#components.clock()
+    const isProvider = candidate === 'provider'
+    if (candidate === 'asker' || (!isProvider && now - this.#changedAt < CHANGE_MS)) return false
     const late = now - ANSWER_MS
-    const poor = candidate === 'provider' ? Infinity : now - NOTHING_MS
+    const poor = isProvider ? Infinity : now - NOTHING_MS
     const asked = [...this.#asked]
     const [peer, victim] =
-      asked.find(([, { state, at }]) => state === 'none' && at < poor) ??
+      asked.find(([, { state, at, wantsToo }]) => state === 'none' && at < poor && !wantsToo) ??
       asked.find(([, { state, at }]) => state === 'asking' && at < late) ??
       asked.find(([, { isPoor }]) => isPoor) ??
+      asked.find(([, { state }]) => isProvider && state === 'none') ??
       []
     if (peer === undefined || victim === undefined) return false
+    this.#changedAt = now
     this.#asked.delete(peer)
     this.#send(peer, 'unwant')
     this.#end(victim, 'none')

@@ -90,6 +90,11 @@ export class BlobInterests {
     return this.#entries.get(nameOf(key))?.interest.hasChunk(peer, index) ?? false
   }
 
+  /** Whether as many are asked about it as may be. */
+  asksMany(key: BlobKey): boolean {
+    return this.#entries.get(nameOf(key))?.interest.asksMany ?? false
+  }
+
   met(peer: string): void {
     for (const { interest } of this.#entries.values()) interest.met(peer)
   }

@@ -125,11 +125,11 @@ export class PeerSearch {
   }
 
   get #company(): number {
-    const { connected } = this.#components.members
+    const { members, interest } = this.#components
     let company = 0
     for (const peer of this.#wanting) {
-      if (connected.has(peer)) company += 1
-      else this.#wanting.delete(peer)
+      if (!members.connected.has(peer)) this.#wanting.delete(peer)
+      else if (interest.isAsked(peer)) company += 1
     }
     return company
   }

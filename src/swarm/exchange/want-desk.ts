@@ -25,6 +25,8 @@ export interface WantDeskComponents {
   readonly hasHeard: (peer: string, key: BlobKey, statement: ChunkStatement) => boolean
   /** Whether the peer said that it has the chunk. */
   readonly hasChunk: (peer: string, key: BlobKey, index: number) => boolean
+  /** Whether as many are asked about it as may be: there are others. */
+  readonly asksMany: (key: BlobKey) => boolean
   /** Who said that it has the blob. */
   readonly holders: (digest: Digest) => readonly string[]
   readonly log: Logger
@@ -63,7 +65,7 @@ export const WANT_LIMITS: WantDeskLimits = {
 }
 
 const MAX_HOLDERS = 8
-/** Where no more want a blob, they all hear each other: what one signed is not passed on to those that it tells itself. */
+/** Where no more want a blob, and this agent could ask them all, they all hear each other: what one signed is not passed on to those that it tells itself. */
 const MET_BY_ALL = 16
 const NO_CLAIMS: ReadonlyMap<number, ChunkHash> = new Map()
 
@@ -149,7 +151,9 @@ export class WantDesk {
   /** Who is told that all is here needs no news. */
   #hasPlace(peer: string, key: BlobKey): boolean {
     if (this.#wants.get(peer, key) !== undefined || this.#find(key)?.isComplete === true) return true
-    return this.#wants.of(key.digest).filter(({ believes }) => believes !== 'all').length < this.#limits.maxTold
+    // nobody takes the places of others by asking in many names
+    const same = this.#wants.of(key.digest).filter((want) => want.key.registry === key.registry)
+    return same.filter(({ believes }) => believes !== 'all').length < this.#limits.maxTold
   }
 
   /** Others are named to it, and it to others: each of many finds some that way, and not all the same ones. */
@@ -242,7 +246,7 @@ export class WantDesk {
     const all = claims.size === 0 ? view.claims : new Map([...view.claims, ...claims])
     const statements = here.length === 0 ? [] : await this.#gatherStatements(view, all)
     const wants = this.#wants.of(key.digest)
-    const passesOn = wants.length > MET_BY_ALL
+    const passesOn = wants.length > MET_BY_ALL || this.#components.asksMany(key)
     const about = statements.filter(({ hashes, signer }) => {
       return (passesOn || signer === this.#components.self) && here.some((index) => hashes.has(index))
     })

@@ -59,9 +59,10 @@ export const DESK_LIMITS: LeaseDeskLimits = {
 
 /**
  * An agent that asks here first is sent on to a nearer one so often, and asks again after so many milliseconds: of two coordinators each would let the agents fetch the same. If it comes back all the
- * same, it can't reach that one.
+ * same, that one can't be reached, and nobody is sent there for a while.
  */
 export const SENT_ON_MS: readonly number[] = [100, 300]
+export const CAME_BACK_MS = 10_000
 const MAX_SENT_ON = 4_096
 const SENT_ON_BYTES = 128
 
@@ -80,6 +81,8 @@ interface Entry {
   nearerAt: number
   /** How often agents were sent on. */
   readonly sentOn: Map<string, number>
+  /** When the last one came back. */
+  backAt: number
 }
 
 /** Tables that one member opened. */
@@ -142,7 +145,11 @@ export class LeaseDesk {
     const nearer = this.#nearer(entry, usedAt).filter((other) => other !== peer)
     const times = sentOn.get(peer) ?? 0
     const forMs = SENT_ON_MS[times]
-    if (nearer.length === 0 || forMs === undefined || sentOn.size >= MAX_SENT_ON) return false
+    if (nearer.length === 0 || sentOn.size >= MAX_SENT_ON || usedAt - entry.backAt < CAME_BACK_MS) return false
+    if (forMs === undefined) {
+      entry.backAt = usedAt
+      return false
+    }
     sentOn.set(peer, times + 1)
     const members = table.members + sentOn.size
     this.#components.metrics.leased('empty')
@@ -187,6 +194,7 @@ export class LeaseDesk {
       nearer: [],
       nearerAt: -Infinity,
       sentOn: new Map(),
+      backAt: -Infinity,
     }
     this.#tables.set(name, entry)
     const opened = this.#opened.get(peer) ?? { count: 0, bytes: 0 }

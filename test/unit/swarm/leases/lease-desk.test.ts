@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest'
 import type { ChunkRange } from '../../../../src/blob/ports.ts'
 import { nearestTo } from '../../../../src/swarm/discovery/nearest.ts'
-import { DESK_LIMITS, LeaseDesk, SENT_ON_MS } from '../../../../src/swarm/leases/lease-desk.ts'
+import { CAME_BACK_MS, DESK_LIMITS, LeaseDesk, SENT_ON_MS } from '../../../../src/swarm/leases/lease-desk.ts'
 import type { LeasedMessage, LeaseMessage } from '../../../../src/swarm/protocol/wire-messages.ts'
 import { noSwarmMetrics } from '../../../../src/swarm/swarm-metrics.ts'
 import type { Member } from '../../../../src/swarm/swarm-ports.ts'
@@ -141,6 +141,12 @@ it('sends an agent on to a nearer coordinator before it grants anything itself, 
   expect(world.answersTo(farther).at(-1)).toMatchObject({ ranges: [{ from: 0, to: 1 }], nearer: [nearer], serial: 1 })
   world.ask(farther, 'r', [{ from: 1, to: 2 }], { heard: 1 })
   expect(world.answersTo(farther).at(-1)?.ranges).toEqual([{ from: 1, to: 2 }])
+  // so that one can't be reached: nobody else is sent there for a while
+  world.ask('another', 'r', [{ from: 3, to: 4 }], { heard: 0 })
+  expect(world.answersTo('another').at(-1)?.ranges).toEqual([{ from: 3, to: 4 }])
+  world.now += CAME_BACK_MS
+  world.ask('one more', 'r', [{ from: 4, to: 5 }], { heard: 0 })
+  expect(world.answersTo('one more').at(-1)?.ranges).toEqual([])
   // the nearer one itself, which has lost its way, has nobody to be sent to
   world.ask(nearer, 'r', [{ from: 2, to: 3 }])
   expect(world.answersTo(nearer).at(-1)?.ranges).toEqual([{ from: 2, to: 3 }])
