@@ -87,9 +87,13 @@ describe.each([1, 2])('HashPool of %i threads', (maxThreads) => {
   it('fails the jobs of a thread that dies and replaces it', async () => {
     const running = pool.runningDigest()
     await running.append(handle.fd, 0, 100)
-    const job = Promise.allSettled([pool.hashRange(handle.fd, 0, bytes.length)])
+    // more than are done before the threads die
+    const jobs = Array.from({ length: 1_000 }, () => pool.hashRange(handle.fd, 0, bytes.length))
+    const ends = Promise.allSettled(jobs)
+    await expect.poll(() => workers.length).toBe(maxThreads)
     await Promise.all(workers.map((worker) => worker.terminate()))
-    expect((await job)[0]).toMatchObject({ status: 'rejected', reason: { code: 'STORE_FAILED' } })
+    const failed = (await ends).flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+    expect(failed.at(-1)).toMatchObject({ code: 'STORE_FAILED' })
     await expect(running.append(handle.fd, 100, 200)).rejects.toMatchObject({ code: 'STORE_FAILED' })
     expect(await pool.hashRange(handle.fd, 0, 10)).toBe(hashOf(0, 10))
     running.restart()
