@@ -124,3 +124,35 @@ it('does not ask again for a while who turned it away, unless that one asks', ()
   now = 4_000
   expect(interest.ask('p0', 'asker')).toBe(true)
 })
+
+it('keeps those that want the same, and changes others for unknown ones only now and then: else many that begin together ask each other without end', () => {
+  let now = 0
+  const sent: string[] = []
+  const send = (_: string, { type }: { readonly type: string }): boolean => sent.push(type) > 0
+  const interest = interestIn(new Map(), { clock: () => now, send })
+  const { digest } = blob
+  for (let at = 0; at < MAX_ASKED; at++) {
+    interest.ask(`p${at}`)
+    void interest.message(`p${at}`, { type: 'none', digest, registry })
+    if (at < MAX_ASKED - 2) interest.ask(`p${at}`, 'asker')
+  }
+  now = 3_000
+  for (let at = 0; at < 50; at++) interest.ask(`early ${at}`)
+  expect(sent.filter((type) => type === 'unwant')).toHaveLength(1)
+  for (let turn = 0; turn < 20; turn++) {
+    now += 100
+    for (let at = 0; at < 50; at++) interest.ask(`${turn} ${at}`)
+  }
+  for (let at = 0; at < MAX_ASKED - 2; at++) expect(interest.isAsked(`p${at}`)).toBe(true)
+  expect(sent.filter((type) => type === 'unwant').length).toBeLessThan(8)
+})
+
+it('gives those that asked it no place of those that are known to have something', () => {
+  const interest = interestIn(new Map())
+  for (let at = 0; at < MAX_TOLD; at++) expect(interest.ask(`asker ${at}`, 'asker')).toBe(true)
+  expect(interest.ask('named')).toBe(false)
+  for (let at = 0; at < MAX_ASKED + MAX_PROVIDERS_BESIDE; at++) {
+    expect(interest.ask(`provider ${at}`, 'provider')).toBe(true)
+  }
+  expect(interest.ask('one provider more', 'provider')).toBe(false)
+})
